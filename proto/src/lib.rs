@@ -1,0 +1,24 @@
+//! The messages of xDS discovery, wire-compatible with Envoy's and *lite*.
+//!
+//! Lite means that what a control plane only passes on is never decoded: a
+//! request keeps its node as bytes (a default Envoy sends 61 KB of it with every
+//! request), a response keeps its resources as bytes that were encoded once.
+//! Fields that nothing here reads are skipped while decoding.
+//!
+//! - [`discovery`]: `envoy.service.discovery.v3`, and the `google.protobuf.Any`
+//!   and `google.rpc.Status` that it uses
+//! - [`node`]: `envoy.config.core.v3.Node`, for the one request that needs it
+//!
+//! The tests encode with `envoy-types` and decode with these, and back.
+
+pub mod discovery;
+pub mod node;
+
+#[cfg(test)]
+mod tests;
+
+pub use discovery::{
+    Any, DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+    Resource, Status,
+};
+pub use node::{BuildVersion, Locality, Node, SemanticVersion, Struct, Value};
