@@ -1,0 +1,147 @@
+//! The only async: drives one session with requests and snapshots.
+//!
+//! What comes out is a stream that does nothing unless it is polled. No task and
+//! no queue: as long as a client does not read, nothing new is taken in, and it
+//! costs one batch of responses. A snapshot that it misses meanwhile is waiting,
+//! as the latest one, in the source.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_util::stream;
+use tokio_stream::{Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::session::{Output, Request, Response, Session, Violation};
+use crate::{Connection, Hello, NodeInfo, Protocol, Source};
+
+/// A stream whose client has not introduced itself.
+pub(crate) struct Caller<S, R> {
+    pub(crate) source: Arc<S>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) protocol: Protocol,
+    pub(crate) requests: R,
+}
+
+/// A stream that is served.
+struct Drive<R> {
+    stop: CancellationToken,
+    requests: R,
+    session: Session,
+    connection: Connection,
+    outputs: VecDeque<Output>,
+}
+
+enum Stage<S, R> {
+    Calling(Caller<S, R>),
+    Driving(Box<Drive<R>>),
+}
+
+/// Serves one stream until it is stopped, or the client or the source is done.
+pub(crate) fn drive<S, R>(caller: Caller<S, R>) -> impl Stream<Item = Result<Response, Status>>
+where
+    S: Source,
+    R: Stream<Item = Result<Request, Status>> + Send + Unpin,
+{
+    stream::try_unfold(Stage::Calling(caller), |stage| async move {
+        let mut drive = match stage {
+            Stage::Calling(caller) => match caller.connect().await? {
+                Some(drive) => Box::new(drive),
+                None => return Ok(None),
+            },
+            Stage::Driving(drive) => drive,
+        };
+        let response = drive.next().await?;
+        Ok(response.map(|response| (response, Stage::Driving(drive))))
+    })
+}
+
+impl<S, R> Caller<S, R>
+where
+    S: Source,
+    R: Stream<Item = Result<Request, Status>> + Send + Unpin,
+{
+    /// Reads who it is, and asks the source what it gets.
+    async fn connect(mut self) -> Result<Option<Drive<R>>, Status> {
+        let first = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Ok(None),
+            first = self.requests.next() => first,
+        };
+        let Some(first) = first.transpose()? else { return Ok(None) };
+        let hello = Hello { node: introduction(&first)?, peer: self.peer, protocol: self.protocol };
+        tracing::debug!(
+            node.id = %hello.node.id,
+            node.cluster = %hello.node.cluster,
+            peer.addr = ?hello.peer,
+            protocol = ?hello.protocol,
+            "xds stream opened",
+        );
+        let connection = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Ok(None),
+            connection = self.source.connect(hello) => connection?,
+        };
+        let mut session = Session::new(self.protocol);
+        let outputs = session.on_request(first)?.into();
+        Ok(Some(Drive { stop: self.stop, requests: self.requests, session, connection, outputs }))
+    }
+}
+
+impl<R> Drive<R>
+where
+    R: Stream<Item = Result<Request, Status>> + Send + Unpin,
+{
+    /// The next response, or `None` when the stream ends well.
+    async fn next(&mut self) -> Result<Option<Response>, Status> {
+        loop {
+            if self.stop.is_cancelled() {
+                return Ok(None);
+            }
+            while let Some(output) = self.outputs.pop_front() {
+                match output {
+                    Output::Report(event) => self.connection.observer.observe(event),
+                    Output::Send(response) => return Ok(Some(response)),
+                }
+            }
+            self.outputs = tokio::select! {
+                biased; // an ACK that is already here is heard before a new push
+                () = self.stop.cancelled() => return Ok(None),
+                request = self.requests.next() => match request.transpose()? {
+                    Some(request) => self.session.on_request(request)?.into(),
+                    None => return Ok(None),
+                },
+                snapshot = self.connection.snapshots.next() => match snapshot {
+                    Some(snapshot) => self.session.on_snapshot(snapshot).into(),
+                    None => return Ok(None),
+                },
+            };
+        }
+    }
+}
+
+/// Who the client says it is. It must say so in its first request.
+fn introduction(first: &Request) -> Result<NodeInfo, Status> {
+    let node = match first {
+        Request::Sotw(request) => &request.node,
+        Request::Delta(request) => &request.node,
+    };
+    let node = node.as_ref().ok_or_else(|| {
+        Status::invalid_argument("the first request of a stream must have a node")
+    })?;
+    NodeInfo::decode(node)
+        .map_err(|error| Status::invalid_argument(format!("the node cannot be read: {error}")))
+}
+
+impl From<Violation> for Status {
+    fn from(violation: Violation) -> Self {
+        match violation {
+            Violation::MissingTypeUrl | Violation::WrongProtocol => {
+                Self::invalid_argument(violation.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What a client has asked for of one type.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::{Resource, ResourceType, Snapshot};
+
+/// The name that means all resources of a type.
+pub(crate) const WILDCARD: &str = "*";
+
+/// Exact names, or all resources of the type, or both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Interest {
+    wildcard: bool,
+    names: BTreeSet<Arc<str>>,
+}
+
+/// What a change of interest means for one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// The client asks for it, and must be told about it even if it was already.
+    Asked(Arc<str>),
+    /// The client no longer wants it, and has dropped it.
+    Dropped(Arc<str>),
+    /// The client asks for everything of this type.
+    AskedForAll,
+    /// Only what was asked for by name is still wanted.
+    DroppedAll,
+}
+
+impl Interest {
+    /// Whether `name` is asked for, in one way or the other.
+    pub(crate) fn covers(&self, name: &str) -> bool {
+        self.wildcard || self.names.contains(name)
+    }
+
+    /// The names that are themselves asked for.
+    pub(crate) fn names(&self) -> &BTreeSet<Arc<str>> {
+        &self.names
+    }
+
+    /// Whether everything of the type is asked for.
+    pub(crate) fn is_wildcard(&self) -> bool {
+        self.wildcard
+    }
+
+    /// Whether nothing is asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.wildcard && self.names.is_empty()
+    }
+
+    /// What there is in `snapshot` of what is asked for, sorted by name.
+    pub(crate) fn pick<'a>(
+        &'a self,
+        resource_type: ResourceType,
+        snapshot: &'a Snapshot,
+    ) -> Box<dyn Iterator<Item = &'a Resource> + 'a> {
+        if self.wildcard {
+            return Box::new(snapshot.resources(resource_type));
+        }
+        Box::new(self.names.iter().filter_map(move |name| snapshot.find(resource_type, name)))
+    }
+
+    /// Takes over a full list of names, or the wildcard that an empty one stands for.
+    pub(crate) fn replace(&mut self, names: &[String], legacy_wildcard: bool) -> Vec<Turn> {
+        let wildcard = legacy_wildcard || names.iter().any(|name| name == WILDCARD);
+        let names: BTreeSet<Arc<str>> = real_names(names).collect();
+        let mut turns = Vec::new();
+        turns.extend(self.names.difference(&names).cloned().map(Turn::Dropped));
+        turns.extend(names.difference(&self.names).cloned().map(Turn::Asked));
+        match (self.wildcard, wildcard) {
+            (false, true) => turns.push(Turn::AskedForAll),
+            (true, false) => turns.push(Turn::DroppedAll),
+            (true, true) | (false, false) => {}
+        }
+        *self = Self { wildcard, names };
+        turns
+    }
+
+    /// Adds names; also one that is there already is asked for again.
+    pub(crate) fn subscribe(&mut self, names: &[String]) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        if names.iter().any(|name| name == WILDCARD) {
+            turns.extend(self.subscribe_to_all());
+        }
+        for name in real_names(names) {
+            self.names.insert(name.clone());
+            turns.push(Turn::Asked(name));
+        }
+        turns
+    }
+
+    /// Adds the wildcard.
+    pub(crate) fn subscribe_to_all(&mut self) -> Option<Turn> {
+        let before = std::mem::replace(&mut self.wildcard, true);
+        (!before).then_some(Turn::AskedForAll)
+    }
+
+    /// Takes names away. Those that are not there are ignored.
+    ///
+    /// While the wildcard stays, the client still wants what it takes away, and
+    /// has to be told about it.
+    pub(crate) fn unsubscribe(&mut self, names: &[String]) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        if names.iter().any(|name| name == WILDCARD) && std::mem::take(&mut self.wildcard) {
+            turns.push(Turn::DroppedAll);
+        }
+        for name in real_names(names).filter(|name| self.names.remove(name)).collect::<Vec<_>>() {
+            turns.push(if self.wildcard { Turn::Asked(name) } else { Turn::Dropped(name) });
+        }
+        turns
+    }
+}
+
+fn real_names(names: &[String]) -> impl Iterator<Item = Arc<str>> {
+    names
+        .iter()
+        .filter(|name| !name.is_empty() && *name != WILDCARD)
+        .map(|name| Arc::from(name.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn asked(name: &str) -> Turn {
+        Turn::Asked(name.into())
+    }
+
+    fn dropped(name: &str) -> Turn {
+        Turn::Dropped(name.into())
+    }
+
+    #[test]
+    fn c13_a_full_list_drops_what_it_leaves_out() {
+        let mut interest = Interest::default();
+        assert_eq!(interest.replace(&names(&["a", "b"]), false), [asked("a"), asked("b")]);
+        assert_eq!(interest.replace(&names(&["b", "c"]), false), [dropped("a"), asked("c")]);
+        assert_eq!(interest.replace(&names(&["b", "c"]), false), []);
+        assert!(interest.covers("b") && !interest.covers("a"));
+    }
+
+    #[test]
+    fn c15_a_wildcard_and_names_come_and_go_apart() {
+        let mut interest = Interest::default();
+        interest.replace(&names(&["*", "a"]), false);
+        assert!(interest.covers("x"));
+        assert_eq!(interest.replace(&names(&["a"]), false), [Turn::DroppedAll]);
+        assert!(interest.covers("a") && !interest.covers("x"));
+    }
+
+    #[test]
+    fn c17_a_name_dropped_under_a_wildcard_is_still_wanted() {
+        let mut interest = Interest::default();
+        interest.subscribe_to_all();
+        interest.subscribe(&names(&["a"]));
+        assert_eq!(interest.unsubscribe(&names(&["a"])), [asked("a")]);
+        assert_eq!(interest.unsubscribe(&names(&["*"])), [Turn::DroppedAll]);
+        assert!(interest.is_empty());
+    }
+
+    #[test]
+    fn c18_a_name_never_asked_for_cannot_be_dropped() {
+        let mut interest = Interest::default();
+        assert_eq!(interest.unsubscribe(&names(&["a", "*"])), []);
+    }
+}

@@ -1,0 +1,156 @@
+//! What is refused is held, whoever is not to blame goes on.
+
+use super::*;
+
+const VAGUE: &str = "INTERNAL: no";
+
+#[test]
+fn c6_a_refused_list_is_parked_until_it_is_another() {
+    let mut talk = Talk::with(Protocol::Sotw, &[plain("a", "1"), plain("b", "1")]);
+    talk.ask_and_ack(C, &[]);
+    let bad = [plain("a", "bad"), plain("b", "1")];
+    assert_eq!(talk.publish(2, &bad), ["cluster a=bad b=1"]);
+    talk.news();
+    assert_eq!(talk.nack(C, "Error adding/updating cluster(s) a: no"), NOTHING);
+    let nacked = r#"!nacked cluster @2 ["a", "b"] ["a"]"#;
+    assert_eq!(talk.news(), [nacked, "!settled @2 [Cluster]"]);
+    assert_eq!(talk.ack(C), NOTHING);
+    assert_eq!(talk.publish(3, &bad), NOTHING);
+    assert_eq!(talk.publish(4, &[plain("a", "2"), plain("b", "1")]), ["cluster a=2 b=1"]);
+}
+
+#[test]
+fn c6_what_was_refused_in_part_is_sent_again_when_it_is_taken_back() {
+    for_both(|protocol| {
+        let before = [plain("a", "1"), plain("b", "1")];
+        let mut talk = Talk::with(protocol, &before);
+        talk.ask_and_ack(C, &[]);
+        talk.publish(2, &[plain("a", "bad"), plain("b", "2")]);
+        assert_eq!(talk.nack(C, VAGUE), NOTHING);
+        // The client may have applied b=2 all the same.
+        assert_eq!(talk.publish(3, &before), ["cluster a=1 b=1"]);
+    });
+}
+
+#[test]
+fn c7_a_refusal_may_ask_for_more_names() {
+    for_both(|protocol| {
+        for resource_type in [E, R, S] {
+            let all = [resource(resource_type, "a", "1"), resource(resource_type, "b", "1")];
+            let mut talk = Talk::with(protocol, &all);
+            talk.ask(resource_type, &["a"]);
+            talk.names.entry(resource_type).or_default().insert("b".into());
+            let nonce = talk.nonces[&resource_type].clone();
+            let lines = talk.say(resource_type, &nonce, &["b"], &[], Some(VAGUE));
+            assert_eq!(lines, [format!("{resource_type} b=1")]);
+        }
+    });
+}
+
+#[test]
+fn c7_a_refused_list_with_another_name_is_another_list() {
+    let mut talk = Talk::with(Protocol::Sotw, &[plain("a", "1"), plain("b", "1")]);
+    talk.ask(C, &["a"]);
+    talk.names.entry(C).or_default().insert("x".into());
+    assert_eq!(talk.nack(C, VAGUE), NOTHING);
+    talk.names.entry(C).or_default().insert("b".into());
+    let nonce = talk.nonces[&C].clone();
+    assert_eq!(talk.say(C, &nonce, &[], &[], Some(VAGUE)), ["cluster a=1 b=1"]);
+}
+
+#[test]
+fn culprits_are_held_and_the_others_go_on() {
+    let mut talk = Talk::with(Protocol::Delta, &[plain("a", "bad"), plain("b", "1")]);
+    assert_eq!(talk.ask(C, &[]), ["cluster a=bad b=1"]);
+    assert_eq!(talk.nack(C, "Error adding/updating cluster(s) a: no"), ["cluster b=1"]);
+    assert_eq!(talk.ack(C), NOTHING);
+    let nacked = r#"!nacked cluster @1 ["a", "b"] ["a"]"#;
+    assert_eq!(talk.news(), [nacked, "!acked cluster @1", "!settled @1 [Cluster]"]);
+
+    assert_eq!(talk.publish(2, &[plain("a", "bad"), plain("b", "2")]), ["cluster b=2"]);
+    talk.ack(C);
+    assert_eq!(talk.publish(3, &[plain("a", "2"), plain("b", "2")]), ["cluster a=2"]);
+    talk.news();
+    assert_eq!(talk.ack(C), NOTHING);
+    assert_eq!(talk.news(), ["!acked cluster @3", "!settled @3 []"]);
+}
+
+#[test]
+fn a_second_refusal_without_names_holds_everything() {
+    for_both(|protocol| {
+        let mut talk = Talk::with(protocol, &[route("a", "1"), route("b", "1"), route("c", "1")]);
+        talk.ask(R, &["a", "b", "c"]);
+        assert_eq!(talk.nack(R, "bad 'a'"), ["route b=1 c=1"]);
+        assert_eq!(talk.nack(R, VAGUE), NOTHING);
+        let next = [route("a", "1"), route("b", "2"), route("c", "1")];
+        // b and c were refused together: c may have been right all the time.
+        assert_eq!(talk.publish(2, &next), ["route b=2 c=1"]);
+    });
+}
+
+#[test]
+fn a_set_refused_without_names_is_released_when_a_member_vanishes() {
+    let mut talk = Talk::with(Protocol::Delta, &[endpoint("a", "1"), endpoint("b", "1")]);
+    talk.ask(E, &["a", "b"]);
+    assert_eq!(talk.nack(E, VAGUE), NOTHING);
+    assert_eq!(talk.publish(2, &[endpoint("b", "1")]), ["endpoint b=1 -a"]);
+}
+
+#[test]
+fn a_refused_set_is_another_without_a_dropped_name() {
+    for_both(|protocol| {
+        let mut talk = Talk::with(protocol, &[route("a", "1"), route("b", "1")]);
+        talk.ask(R, &["a", "b"]);
+        assert_eq!(talk.nack(R, VAGUE), NOTHING);
+        assert_eq!(talk.drop(R, &["a"]), ["route b=1"]);
+    });
+}
+
+#[test]
+fn c31_a_held_name_asked_for_again_is_sent_again() {
+    let mut talk = Talk::with(Protocol::Delta, &[endpoint("a", "1")]);
+    talk.ask(E, &["a"]);
+    assert_eq!(talk.nack(E, VAGUE), NOTHING);
+    assert_eq!(talk.ask(E, &["a"]), ["endpoint a=1"]);
+    assert_eq!(talk.nack(E, VAGUE), NOTHING);
+}
+
+#[test]
+fn a_refused_repetition_of_endpoints_is_not_repeated() {
+    for_both(|protocol| {
+        let first = [cluster("a", "1"), endpoint("a", "1")];
+        let mut talk = Talk::with(protocol, &first);
+        talk.ask_and_ack(C, &[]);
+        talk.ask_and_ack(E, &["a"]);
+        let lines = talk.publish(2, &[cluster("a", "2"), endpoint("a", "1")]);
+        assert_eq!(lines, ["cluster a=2", "endpoint a=1"]);
+        assert_eq!(talk.nack(E, VAGUE), NOTHING);
+        talk.ack(C);
+        let lines = talk.publish(3, &[cluster("a", "3"), endpoint("a", "1")]);
+        assert_eq!(lines, ["cluster a=3"]);
+    });
+}
+
+#[test]
+fn the_clients_own_words_are_kept() {
+    let mut session = Session::new(Protocol::Delta);
+    session.on_snapshot(snapshot(9, [plain("a", "1")]));
+    let mut request =
+        proto::DeltaDiscoveryRequest { type_url: C.type_url().into(), ..Default::default() };
+    session.on_request(Request::Delta(request.clone())).expect("in order");
+    let message = "goo.gle/debugproto  a: no\n";
+    request.response_nonce = "00000001".into();
+    request.error_detail = Some(proto::Status { code: 3, message: message.into() });
+    let outputs = session.on_request(Request::Delta(request)).expect("in order");
+    let version = snapshot(1, [plain("a", "1")]).version(C).clone();
+    let nacked = Event::Nacked {
+        resource_type: C,
+        version,
+        revision: 9,
+        code: 3,
+        message: message.into(),
+        resources: vec!["a".into()],
+        culprits: vec!["a".into()],
+    };
+    assert_eq!(outputs.first(), Some(&Output::Report(nacked)));
+}

@@ -1,0 +1,209 @@
+//! The engine's border: who connects, what they should hold, what became of it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use marchproxy_proto as proto;
+use prost::Message;
+use tokio_stream::Stream;
+
+use crate::{ResourceType, Snapshot};
+
+/// Where snapshots come from, and where news of the streams goes.
+pub trait Source: Send + Sync + 'static {
+    /// Decides what a client that has just introduced itself gets.
+    ///
+    /// The status ends the stream; a client will come back and try again.
+    fn connect(
+        &self,
+        hello: Hello,
+    ) -> impl Future<Output = Result<Connection, tonic::Status>> + Send;
+}
+
+/// How a client introduces itself.
+#[derive(Clone, Debug)]
+pub struct Hello {
+    /// Who it says it is.
+    pub node: NodeInfo,
+    /// Where it connects from, if the server knows.
+    pub peer: Option<SocketAddr>,
+    /// How it wants to be talked to.
+    pub protocol: Protocol,
+}
+
+/// Who a client says it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// Its own name.
+    pub id: String,
+    /// The group that it says it belongs to.
+    pub cluster: String,
+    /// What software it is, such as `envoy`.
+    pub user_agent: String,
+    /// Which version of that software, such as `1.40.0`.
+    pub user_agent_version: String,
+    /// Where it runs, as `region/zone/sub_zone`; empty if it does not say.
+    pub locality: String,
+    /// The fields of its metadata that are strings.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// How much is in a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// State of the world: listeners and clusters always in full.
+    Sotw,
+    /// Incremental: what has changed, each resource with its own version.
+    Delta,
+}
+
+/// What a [`Source`] gives to one stream.
+pub struct Connection {
+    /// The latest snapshot now, then each newer one. The stream ends with it.
+    pub snapshots: Pin<Box<dyn Stream<Item = Arc<Snapshot>> + Send>>,
+    /// Who is told what becomes of them.
+    pub observer: Box<dyn Observer>,
+}
+
+/// Told what happens on one stream, in order.
+///
+/// Dropped when the stream ends. Must not block: the stream waits for it.
+pub trait Observer: Send {
+    /// Takes note of one event.
+    fn observe(&mut self, event: Event);
+}
+
+/// What happened on one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A response is on its way.
+    Sent {
+        /// The type that it is of.
+        resource_type: ResourceType,
+        /// The version of that type in the snapshot.
+        version: Arc<str>,
+        /// The revision of the snapshot.
+        revision: u64,
+        /// How many resources are in it.
+        resources: usize,
+        /// How many names it says are gone.
+        removed: usize,
+    },
+    /// The client holds what it asked for of this version.
+    ///
+    /// It said so, or it turned out to hold the same already.
+    Acked {
+        /// The type that is meant.
+        resource_type: ResourceType,
+        /// The version of that type in the snapshot.
+        version: Arc<str>,
+        /// The revision of the snapshot.
+        revision: u64,
+    },
+    /// The client refused a response.
+    Nacked {
+        /// The type that it was of.
+        resource_type: ResourceType,
+        /// The version of that type in the snapshot.
+        version: Arc<str>,
+        /// The revision of the snapshot.
+        revision: u64,
+        /// The client's gRPC status code; not a stable one.
+        code: i32,
+        /// The client's own words.
+        message: String,
+        /// The names in the refused response, also those that it said are gone.
+        resources: Vec<Arc<str>>,
+        /// Those of them that the message names.
+        culprits: Vec<Arc<str>>,
+    },
+    /// Nothing is in flight or due at this revision.
+    ///
+    /// And whatever the delivered resources require, the client has asked for.
+    Settled {
+        /// The revision of the snapshot.
+        revision: u64,
+        /// The types with something in them that the client has refused.
+        held: Vec<ResourceType>,
+    },
+}
+
+impl NodeInfo {
+    /// Reads an encoded `envoy.config.core.v3.Node`.
+    pub(crate) fn decode(node: &[u8]) -> Result<Self, prost::DecodeError> {
+        let node = proto::Node::decode(node)?;
+        Ok(Self {
+            user_agent_version: user_agent_version(&node),
+            locality: node.locality.as_ref().map(locality).unwrap_or_default(),
+            id: node.id,
+            cluster: node.cluster,
+            user_agent: node.user_agent_name,
+            metadata: node
+                .metadata
+                .unwrap_or_default()
+                .fields
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value.string_value?)))
+                .collect(),
+        })
+    }
+}
+
+fn user_agent_version(node: &proto::Node) -> String {
+    let build = || node.user_agent_build_version.as_ref()?.version.as_ref();
+    match (&node.user_agent_version, build()) {
+        (Some(text), _) => text.clone(),
+        (None, Some(v)) => format!("{}.{}.{}", v.major_number, v.minor_number, v.patch),
+        (None, None) => String::new(),
+    }
+}
+
+fn locality(locality: &proto::Locality) -> String {
+    let proto::Locality { region, zone, sub_zone } = locality;
+    if region.is_empty() && zone.is_empty() && sub_zone.is_empty() {
+        return String::new();
+    }
+    format!("{region}/{zone}/{sub_zone}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_read_from_its_bytes() {
+        let text = |text: &str| proto::Value { string_value: Some(text.into()) };
+        let node = proto::Node {
+            id: "n".into(),
+            cluster: "c".into(),
+            metadata: Some(proto::Struct {
+                fields: [("key".into(), text("v")), ("number".into(), proto::Value::default())]
+                    .into(),
+            }),
+            locality: Some(proto::Locality { region: "r".into(), ..Default::default() }),
+            user_agent_name: "envoy".into(),
+            user_agent_version: None,
+            user_agent_build_version: Some(proto::BuildVersion {
+                version: Some(proto::SemanticVersion {
+                    major_number: 1,
+                    minor_number: 40,
+                    patch: 0,
+                }),
+            }),
+        };
+        let info = NodeInfo::decode(&node.encode_to_vec()).expect("it decodes");
+        let want = NodeInfo {
+            id: "n".into(),
+            cluster: "c".into(),
+            user_agent: "envoy".into(),
+            user_agent_version: "1.40.0".into(),
+            locality: "r//".into(),
+            metadata: [("key".into(), "v".into())].into(),
+        };
+        assert_eq!(info, want);
+        assert_eq!(NodeInfo::decode(&[]), Ok(NodeInfo::default()));
+        assert!(NodeInfo::decode(&[0xff]).is_err());
+    }
+}

@@ -1,0 +1,371 @@
+//! A client that says just what a test tells it to say.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use marchproxy_proto as proto;
+use prost::Message;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::Status;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::{Channel, Endpoint};
+use tonic_prost::ProstCodec;
+
+use super::fake_source::PATIENCE;
+use super::name_and_content;
+use crate::{Protocol, Request, ResourceType, Response};
+
+/// How many of the last responses a failing test is shown.
+const SEEN: usize = 8;
+
+type Responses = Pin<Box<dyn Stream<Item = Result<Response, Status>> + Send>>;
+
+/// A client of a real server, over a real socket.
+pub struct FakeEnvoy {
+    protocol: Protocol,
+    /// Until it has been sent.
+    node: Option<Bytes>,
+    requests: mpsc::Sender<Request>,
+    responses: Responses,
+    lanes: BTreeMap<ResourceType, Lane>,
+    seen: VecDeque<Received>,
+}
+
+#[derive(Default)]
+struct Lane {
+    /// What a state-of-the-world client names in each request.
+    names: BTreeSet<String>,
+    nonce: String,
+    accepted: String,
+}
+
+/// A response that a [`FakeEnvoy`] got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The type that it is of.
+    pub resource_type: ResourceType,
+    /// The version of that type.
+    pub version: String,
+    /// The name of the response.
+    pub nonce: String,
+    /// What it brings.
+    pub resources: Vec<ReceivedResource>,
+    /// What it says is gone.
+    pub removed: Vec<String>,
+}
+
+/// A resource that a [`FakeEnvoy`] got.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReceivedResource {
+    /// Its name.
+    pub name: String,
+    /// Its own version, or state of the world that of its type.
+    pub version: String,
+    /// The encoded `google.protobuf.Any`.
+    pub body: Bytes,
+}
+
+impl FakeEnvoy {
+    /// Connects as this node. Nothing is said until it [subscribes](Self::subscribe).
+    ///
+    /// # Panics
+    ///
+    /// If there is no server at `addr`, or it does not serve xDS.
+    pub async fn connect(
+        addr: SocketAddr,
+        protocol: Protocol,
+        node_id: &str,
+        node_cluster: &str,
+    ) -> Self {
+        let node = proto::Node {
+            id: node_id.to_owned(),
+            cluster: node_cluster.to_owned(),
+            user_agent_name: "fake-envoy".to_owned(),
+            ..proto::Node::default()
+        };
+        Self::connect_as(addr, protocol, Some(&node)).await
+    }
+
+    /// Connects with all of `node` to say for itself, or with nothing.
+    ///
+    /// # Panics
+    ///
+    /// If there is no server at `addr`, or it does not serve xDS.
+    pub async fn connect_as(
+        addr: SocketAddr,
+        protocol: Protocol,
+        node: Option<&proto::Node>,
+    ) -> Self {
+        let endpoint = Endpoint::from_shared(format!("http://{addr}")).expect("an address");
+        let channel = endpoint.connect().await.expect("a server");
+        let (requests, queue) = mpsc::channel(16);
+        let queue = ReceiverStream::new(queue);
+        let responses = match protocol {
+            Protocol::Sotw => open_sotw(channel, queue).await,
+            Protocol::Delta => open_delta(channel, queue).await,
+        };
+        Self {
+            protocol,
+            node: node.map(|node| node.encode_to_vec().into()),
+            requests,
+            responses: responses.expect("a stream"),
+            lanes: BTreeMap::new(),
+            seen: VecDeque::new(),
+        }
+    }
+
+    /// Asks for names, or by none (for listeners and clusters) for everything.
+    pub async fn subscribe(&mut self, resource_type: ResourceType, names: &[&str]) {
+        self.lane(resource_type).names.extend(owned(names));
+        self.ask(resource_type, names, &[], &[]).await;
+    }
+
+    /// No longer asks for names.
+    pub async fn unsubscribe(&mut self, resource_type: ResourceType, names: &[&str]) {
+        self.lane(resource_type).names.retain(|name| !names.contains(&name.as_str()));
+        self.ask(resource_type, &[], names, &[]).await;
+    }
+
+    /// Asks for names after a reconnect, holding resources by name and version.
+    ///
+    /// State of the world, the versions are not sent: it has no place for them.
+    pub async fn resume(
+        &mut self,
+        resource_type: ResourceType,
+        names: &[&str],
+        held: &[(&str, &str)],
+    ) {
+        self.lane(resource_type).names.extend(owned(names));
+        self.ask(resource_type, names, &[], held).await;
+    }
+
+    /// The next response, for which it waits at most five seconds.
+    ///
+    /// # Panics
+    ///
+    /// If none comes, or the stream ends; it then says what was seen last.
+    pub async fn next(&mut self) -> Received {
+        match tokio::time::timeout(PATIENCE, self.responses.next()).await {
+            Ok(Some(Ok(response))) => {
+                let received = Received::read(response);
+                self.lane(received.resource_type).nonce.clone_from(&received.nonce);
+                self.seen.truncate(SEEN - 1);
+                self.seen.push_front(received.clone());
+                received
+            }
+            Ok(Some(Err(status))) => panic!("{status}; seen last: {:#?}", self.seen),
+            Ok(None) => panic!("the stream has ended; seen last: {:#?}", self.seen),
+            Err(_) => panic!("no response came; seen last: {:#?}", self.seen),
+        }
+    }
+
+    /// Accepts a response.
+    pub async fn ack(&mut self, received: &Received) {
+        self.lane(received.resource_type).accepted.clone_from(&received.version);
+        self.answer(received, None).await;
+    }
+
+    /// Refuses a response, with the words that Envoy would use.
+    pub async fn nack(&mut self, received: &Received, message: &str) {
+        let error = proto::Status { code: 13, message: message.to_owned() };
+        self.answer(received, Some(error)).await;
+    }
+
+    /// How the stream ends, for which it waits at most five seconds.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end, or a response comes before the end.
+    pub async fn end(&mut self) -> Result<(), Status> {
+        match tokio::time::timeout(PATIENCE, self.responses.next()).await {
+            Ok(None) => Ok(()),
+            Ok(Some(Err(status))) => Err(status),
+            Ok(Some(Ok(response))) => panic!("not the end but {:#?}", Received::read(response)),
+            Err(_) => panic!("no end; seen last: {:#?}", self.seen),
+        }
+    }
+
+    fn lane(&mut self, resource_type: ResourceType) -> &mut Lane {
+        self.lanes.entry(resource_type).or_default()
+    }
+
+    async fn ask(
+        &mut self,
+        resource_type: ResourceType,
+        subscribe: &[&str],
+        unsubscribe: &[&str],
+        held: &[(&str, &str)],
+    ) {
+        let held = held.iter().map(|&(name, version)| (name.to_owned(), version.to_owned()));
+        let request = match self.protocol {
+            Protocol::Sotw => Request::Sotw(self.sotw_request(resource_type)),
+            Protocol::Delta => Request::Delta(proto::DeltaDiscoveryRequest {
+                type_url: resource_type.type_url().to_owned(),
+                resource_names_subscribe: owned(subscribe).collect(),
+                resource_names_unsubscribe: owned(unsubscribe).collect(),
+                initial_resource_versions: held.collect(),
+                ..proto::DeltaDiscoveryRequest::default()
+            }),
+        };
+        self.send(request).await;
+    }
+
+    async fn answer(&mut self, received: &Received, error: Option<proto::Status>) {
+        let request = match self.protocol {
+            Protocol::Sotw => Request::Sotw(proto::DiscoveryRequest {
+                response_nonce: received.nonce.clone(),
+                error_detail: error,
+                ..self.sotw_request(received.resource_type)
+            }),
+            Protocol::Delta => Request::Delta(proto::DeltaDiscoveryRequest {
+                type_url: received.resource_type.type_url().to_owned(),
+                response_nonce: received.nonce.clone(),
+                error_detail: error,
+                ..proto::DeltaDiscoveryRequest::default()
+            }),
+        };
+        self.send(request).await;
+    }
+
+    fn sotw_request(&mut self, resource_type: ResourceType) -> proto::DiscoveryRequest {
+        let lane = self.lane(resource_type);
+        proto::DiscoveryRequest {
+            version_info: lane.accepted.clone(),
+            resource_names: lane.names.iter().cloned().collect(),
+            type_url: resource_type.type_url().to_owned(),
+            response_nonce: lane.nonce.clone(),
+            ..proto::DiscoveryRequest::default()
+        }
+    }
+
+    /// Sends a request as it is, with the node if it is the first one.
+    ///
+    /// If the server has ended the stream nobody hears it: [`Self::end`] tells.
+    pub async fn send(&mut self, mut request: Request) {
+        match &mut request {
+            Request::Sotw(request) => request.node = self.node.take(),
+            Request::Delta(request) => request.node = self.node.take(),
+        }
+        drop(self.requests.send(request).await);
+    }
+}
+
+async fn open_sotw(
+    channel: Channel,
+    requests: ReceiverStream<Request>,
+) -> Result<Responses, Status> {
+    let requests = requests.filter_map(|request| match request {
+        Request::Sotw(request) => Some(request),
+        Request::Delta(_) => None,
+    });
+    let codec = ProstCodec::<proto::DiscoveryRequest, proto::DiscoveryResponse>::default();
+    let mut grpc = ready(channel).await?;
+    let responses =
+        grpc.streaming(tonic::Request::new(requests), path("Stream"), codec).await?.into_inner();
+    Ok(Box::pin(responses.map(|response| response.map(Response::Sotw))))
+}
+
+async fn open_delta(
+    channel: Channel,
+    requests: ReceiverStream<Request>,
+) -> Result<Responses, Status> {
+    let requests = requests.filter_map(|request| match request {
+        Request::Delta(request) => Some(request),
+        Request::Sotw(_) => None,
+    });
+    let codec =
+        ProstCodec::<proto::DeltaDiscoveryRequest, proto::DeltaDiscoveryResponse>::default();
+    let mut grpc = ready(channel).await?;
+    let responses =
+        grpc.streaming(tonic::Request::new(requests), path("Delta"), codec).await?.into_inner();
+    Ok(Box::pin(responses.map(|response| response.map(Response::Delta))))
+}
+
+async fn ready(channel: Channel) -> Result<Grpc<Channel>, Status> {
+    let mut grpc = Grpc::new(channel).max_decoding_message_size(usize::MAX);
+    grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    Ok(grpc)
+}
+
+fn path(prefix: &str) -> PathAndQuery {
+    let service = "envoy.service.discovery.v3.AggregatedDiscoveryService";
+    let path = format!("/{service}/{prefix}AggregatedResources");
+    path.parse().expect("a path")
+}
+
+fn owned(names: &[&str]) -> impl Iterator<Item = String> {
+    names.iter().map(|&name| name.to_owned())
+}
+
+impl Received {
+    /// The resource of that name, if it is in the response.
+    pub fn find(&self, name: &str) -> Option<&ReceivedResource> {
+        self.resources.iter().find(|resource| resource.name == name)
+    }
+
+    /// The names of the resources, in order.
+    pub fn names(&self) -> Vec<&str> {
+        self.resources.iter().map(|resource| resource.name.as_str()).collect()
+    }
+
+    /// Reads a response of either protocol.
+    ///
+    /// # Panics
+    ///
+    /// If it is not one that a server should send.
+    pub fn read(response: Response) -> Self {
+        let known = |type_url: &str| {
+            ResourceType::from_type_url(type_url).expect("a response is of a known type")
+        };
+        match response {
+            Response::Sotw(response) => Self {
+                resource_type: known(&response.type_url),
+                resources: response
+                    .resources
+                    .into_iter()
+                    .map(|any| ReceivedResource {
+                        name: name_and_content(&any).0,
+                        version: response.version_info.clone(),
+                        body: any,
+                    })
+                    .collect(),
+                version: response.version_info,
+                nonce: response.nonce,
+                removed: Vec::new(),
+            },
+            Response::Delta(response) => Self {
+                resource_type: known(&response.type_url),
+                version: response.system_version_info,
+                nonce: response.nonce,
+                resources: response.resources.iter().map(ReceivedResource::read).collect(),
+                removed: response.removed_resources,
+            },
+        }
+    }
+}
+
+impl ReceivedResource {
+    /// What a [`resource`](super::resource) was made with.
+    pub fn content(&self) -> String {
+        name_and_content(&self.body).1
+    }
+
+    fn read(wrapped: &Bytes) -> Self {
+        let resource = proto::Resource::decode(wrapped.clone()).expect("a delta resource");
+        let body = resource.resource.expect("a resource has a body");
+        Self { name: resource.name, version: resource.version, body }
+    }
+}
+
+/// With the start of the content in place of the body.
+impl std::fmt::Debug for ReceivedResource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let content: String = self.content().chars().take(40).collect();
+        write!(f, "{} {content:?} {}", self.name, self.version)
+    }
+}

@@ -1,0 +1,190 @@
+//! The service over a real socket, with fake Envoys.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use marchproxy_xds::testing::{
+    FakeEnvoy, FakeSource, News, cluster, endpoint, listener, resource, route, snapshot,
+};
+use marchproxy_xds::{AdsServer, Event, Protocol, ResourceType};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic::Code;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+const BOTH: [Protocol; 2] = [Protocol::Sotw, Protocol::Delta];
+
+/// A server for one test; it ends with the test.
+struct Plane {
+    addr: SocketAddr,
+    source: Arc<FakeSource>,
+    stop: CancellationToken,
+    _tasks: JoinSet<()>,
+}
+
+impl Plane {
+    async fn start() -> Self {
+        let source = Arc::new(FakeSource::default());
+        let stop = CancellationToken::new();
+        let socket = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = socket.local_addr().expect("an address");
+        let server = Server::builder().add_service(AdsServer::new(source.clone(), stop.clone()));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            server.serve_with_incoming(TcpIncoming::from(socket)).await.expect("it serves");
+        });
+        Self { addr, source, stop, _tasks: tasks }
+    }
+
+    async fn envoy(&self, protocol: Protocol, id: &str) -> FakeEnvoy {
+        FakeEnvoy::connect(self.addr, protocol, id, "blue").await
+    }
+}
+
+#[tokio::test]
+async fn c40_a_client_that_does_not_say_who_it_is_is_refused() {
+    let plane = Plane::start().await;
+    for protocol in BOTH {
+        let mut envoy = FakeEnvoy::connect_as(plane.addr, protocol, None).await;
+        envoy.subscribe(ResourceType::Cluster, &[]).await;
+        let status = envoy.end().await.expect_err("it is refused");
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().contains("node"), "{status}");
+    }
+    assert_eq!(plane.source.news(), []);
+}
+
+#[tokio::test]
+async fn a_request_without_a_type_ends_the_stream() {
+    use marchproxy_proto::DeltaDiscoveryRequest;
+    use marchproxy_xds::Request;
+
+    let plane = Plane::start().await;
+    let mut envoy = plane.envoy(Protocol::Delta, "n").await;
+    envoy.send(Request::Delta(DeltaDiscoveryRequest::default())).await;
+    assert_eq!(envoy.end().await.expect_err("it is refused").code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_change_is_pushed_and_its_answer_is_reported() {
+    for protocol in BOTH {
+        let plane = Plane::start().await;
+        let mut envoy = plane.envoy(protocol, "n").await;
+        envoy.subscribe(ResourceType::Cluster, &[]).await;
+        plane.source.wait_for(|news| *news == News::Connected("n".into())).await;
+        let first = snapshot(1, [cluster("a", "1"), endpoint("a", "1")]);
+        plane.source.publish(first.clone());
+
+        let clusters = envoy.next().await;
+        assert_eq!(clusters.names(), ["a"]);
+        assert_eq!(clusters.version, first.version(ResourceType::Cluster).as_ref());
+        envoy.subscribe(ResourceType::Endpoint, &["a"]).await;
+        let endpoints = envoy.next().await;
+        envoy.ack(&endpoints).await;
+        envoy.ack(&clusters).await;
+        plane.source.wait_for(|news| settled(news, 1, &[])).await;
+
+        plane.source.publish(snapshot(2, [cluster("a", "2"), endpoint("a", "1")]));
+        let clusters = envoy.next().await;
+        assert_eq!(clusters.find("a").expect("it is there").content(), "2");
+        let endpoints = envoy.next().await;
+        assert_eq!(endpoints.names(), ["a"], "c45");
+        envoy.nack(&clusters, "Error adding/updating cluster(s) a: no").await;
+        envoy.ack(&endpoints).await;
+        plane.source.wait_for(|news| settled(news, 2, &[ResourceType::Cluster])).await;
+    }
+}
+
+#[tokio::test]
+async fn c44_a_client_that_comes_back_with_everything_is_sent_nothing() {
+    let plane = Plane::start().await;
+    let latest = snapshot(1, [listener("l", "r", "1"), route("r", "1")]);
+    plane.source.publish(latest.clone());
+    let mut envoy = plane.envoy(Protocol::Delta, "n").await;
+    for (resource_type, name) in [(ResourceType::Listener, "l"), (ResourceType::Route, "r")] {
+        let held = latest.find(resource_type, name).expect("it is there");
+        let names = if resource_type == ResourceType::Route { &["r"][..] } else { &[] };
+        envoy.resume(resource_type, names, &[(name, held.version())]).await;
+    }
+    plane.source.wait_for(|news| settled(news, 1, &[])).await;
+    let is_sent = |news: &News| matches!(news, News::Event(_, Event::Sent { .. }));
+    assert!(!plane.source.news().iter().any(is_sent), "{:#?}", plane.source.news());
+}
+
+#[tokio::test]
+async fn shutdown_ends_streams_well() {
+    for protocol in BOTH {
+        let plane = Plane::start().await;
+        plane.source.publish(snapshot(1, [cluster("a", "1"), endpoint("a", "1")]));
+        let mut served = plane.envoy(protocol, "served").await;
+        let mut silent = plane.envoy(protocol, "silent").await;
+        served.subscribe(ResourceType::Cluster, &[]).await;
+        served.next().await;
+        plane.stop.cancel();
+        assert!(served.end().await.is_ok());
+        assert!(silent.end().await.is_ok());
+        plane.source.wait_for(|news| *news == News::Ended("served".into())).await;
+    }
+}
+
+#[tokio::test]
+async fn the_observer_is_dropped_when_the_client_goes() {
+    let plane = Plane::start().await;
+    let mut envoy = plane.envoy(Protocol::Delta, "n").await;
+    envoy.subscribe(ResourceType::Cluster, &[]).await;
+    plane.source.wait_for(|news| *news == News::Connected("n".into())).await;
+    drop(envoy);
+    plane.source.wait_for(|news| *news == News::Ended("n".into())).await;
+}
+
+#[tokio::test]
+async fn c66_a_client_that_never_reads_does_not_hold_up_another() {
+    let plane = Plane::start().await;
+    let large = "x".repeat(8 << 20);
+    let resources = |n: u64| [resource(ResourceType::Listener, "l", &format!("{n}{large}"))];
+    plane.source.publish(snapshot(1, resources(1)));
+    let mut stuck = plane.envoy(Protocol::Sotw, "stuck").await;
+    stuck.subscribe(ResourceType::Listener, &[]).await;
+    plane.source.wait_for(|news| sent_to(news, "stuck")).await;
+
+    let mut envoy = plane.envoy(Protocol::Sotw, "n").await;
+    envoy.subscribe(ResourceType::Listener, &[]).await;
+    for revision in 1..4 {
+        let received = envoy.next().await;
+        envoy.ack(&received).await;
+        plane.source.wait_for(|news| settled(news, revision, &[])).await;
+        plane.source.publish(snapshot(revision + 1, resources(revision + 1)));
+    }
+    let sent = plane.source.news().iter().filter(|news| sent_to(news, "stuck")).count();
+    assert_eq!(sent, 1, "one response is all that a stuck client costs");
+
+    // When it reads at last it is not told what it has missed, but what counts now.
+    let old = stuck.next().await;
+    stuck.ack(&old).await;
+    let new = stuck.next().await;
+    assert!(new.resources[0].content().starts_with("4x"));
+}
+
+#[tokio::test]
+async fn an_unknown_method_is_unimplemented() {
+    use tonic::codegen::http::Request;
+    use tower::Service as _;
+
+    let mut server = AdsServer::new(Arc::new(FakeSource::default()), CancellationToken::new());
+    let request = Request::builder().uri("/x/Y").body(String::new()).expect("a request");
+    let response = server.call(request).await.expect("it cannot fail");
+    assert_eq!(response.headers()["grpc-status"], "12");
+}
+
+fn settled(news: &News, at: u64, with: &[ResourceType]) -> bool {
+    match news {
+        News::Event(_, Event::Settled { revision, held }) => *revision == at && held == with,
+        News::Event(..) | News::Connected(_) | News::Ended(_) => false,
+    }
+}
+
+fn sent_to(news: &News, id: &str) -> bool {
+    matches!(news, News::Event(node, Event::Sent { .. }) if node == id)
+}
