@@ -1,0 +1,20 @@
+//! The history of the database schema.
+//!
+//! One file for each step, forward only, never edited once merged. It imports
+//! nothing of ours, so that what it did then it does for ever.
+
+use sea_orm_migration::async_trait::async_trait;
+pub use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+mod m20261123_000001_first_tables;
+
+/// All steps in order.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261123_000001_first_tables::Migration)]
+    }
+}

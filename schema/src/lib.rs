@@ -1,0 +1,15 @@
+//! Every shape that outlives a deploy.
+//!
+//! Database entities stand here, and beside them, in this folder, the GraphQL
+//! SDL that clients were written against. Columns are plain (numbers, text,
+//! JSON, time): `store/` turns rows into domain types. Nothing here may know
+//! the domain; and `migration/` never imports this crate, because its history
+//! is frozen and these types are not.
+
+pub mod listener;
+pub mod node_group;
+pub mod route;
+pub mod route_backend;
+pub mod service;
+pub mod snapshot;
+pub mod user;
