@@ -1,0 +1,26 @@
+//! Floor 5, an edge: xDS. Translates between the engine and the operations.
+
+use futures_util::StreamExt as _;
+use marchproxy_xds::{Connection, Hello, Source};
+use tonic::Status;
+
+use crate::app::{Admission, App};
+use crate::error::Error;
+
+impl Source for App {
+    async fn connect(&self, hello: Hello) -> Result<Connection, Status> {
+        let Admission { snapshots, observer } = self.admit(hello).await.map_err(status)?;
+        Ok(Connection {
+            snapshots: Box::pin(snapshots.map(|published| published.snapshot)),
+            observer: Box::new(observer),
+        })
+    }
+}
+
+/// An error as a gRPC client gets it; the cause goes to the log.
+fn status(error: Error) -> Status {
+    if let Error::Internal(cause) = &error {
+        tracing::error!(error = &**cause as &dyn std::error::Error, "cannot let a node in");
+    }
+    Status::new(error.codes().grpc, error.to_string())
+}

@@ -1,0 +1,137 @@
+//! Routes.
+
+use super::{App, Change, Edit};
+use crate::auth::Actor;
+use crate::error::Result;
+use crate::model::{
+    Forward, HeaderMatch, HostPattern, HttpMethod, Invalid, ListenerId, ListenerProtocol, Name,
+    NodeGroupId, PathMatch, Protocol, Route, RouteAction, RouteChange, RouteId, RouteSpec,
+};
+use crate::store::Page;
+
+/// A route to be made; see [`RouteSpec`].
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "as in RouteSpec")]
+pub struct NewRoute {
+    /// In which group; in the default one if not said.
+    pub group: Option<NodeGroupId>,
+    /// On which listener; on the group's default one if not said.
+    pub listener: Option<ListenerId>,
+    pub name: Name,
+    pub hosts: Vec<HostPattern>,
+    pub path: PathMatch,
+    pub methods: Vec<HttpMethod>,
+    pub headers: Vec<HeaderMatch>,
+    pub priority: i32,
+    pub action: RouteAction,
+}
+
+impl App {
+    /// A group's routes.
+    pub async fn routes(
+        &self,
+        actor: &Actor,
+        group: NodeGroupId,
+        page: Page,
+    ) -> Result<Vec<Route>> {
+        self.view(actor).await?.routes(group, page).await
+    }
+
+    /// One route.
+    pub async fn route(&self, actor: &Actor, id: RouteId) -> Result<Route> {
+        self.view(actor).await?.route(id).await
+    }
+
+    /// Creates a route.
+    #[tracing::instrument(skip_all, fields(route.name = %new.name))]
+    pub async fn create_route(&self, actor: &Actor, new: NewRoute) -> Result<(Route, Change)> {
+        let edit = self.edit(actor, new.group.unwrap_or(self.default_group())).await?;
+        let listener = match new.listener {
+            Some(listener) => listener,
+            None => edit.default_listener().await?,
+        };
+        let spec = RouteSpec {
+            name: new.name,
+            listener,
+            hosts: new.hosts,
+            path: new.path,
+            methods: new.methods,
+            headers: new.headers,
+            priority: new.priority,
+            action: new.action,
+        };
+        let spec = edit.check_route(spec).await?;
+        let route = edit.tx.insert_route(edit.group, &spec, edit.now).await?;
+        let change = edit.seal(format!("create route {}", spec.name)).await?;
+        Ok((route, change))
+    }
+
+    /// Changes a route.
+    #[tracing::instrument(skip_all, fields(route.id = %id))]
+    pub async fn update_route(
+        &self,
+        actor: &Actor,
+        id: RouteId,
+        change: RouteChange,
+    ) -> Result<(Route, Change)> {
+        let group = self.route(actor, id).await?.group; // it never changes
+        let edit = self.edit(actor, group).await?;
+        let spec = edit.tx.route(id).await?.spec.changed(change);
+        let spec = edit.check_route(spec).await?;
+        let route = edit.tx.update_route(id, &spec, edit.now).await?;
+        let change = edit.seal(format!("update route {}", spec.name)).await?;
+        Ok((route, change))
+    }
+
+    /// Deletes a route.
+    #[tracing::instrument(skip_all, fields(route.id = %id))]
+    pub async fn delete_route(&self, actor: &Actor, id: RouteId) -> Result<Change> {
+        let group = self.route(actor, id).await?.group;
+        let edit = self.edit(actor, group).await?;
+        let route = edit.tx.route(id).await?;
+        edit.tx.delete_route(&route).await?;
+        edit.seal(format!("delete route {}", route.spec.name)).await
+    }
+}
+
+impl Edit<'_> {
+    async fn default_listener(&self) -> Result<ListenerId> {
+        let listener = self.tx.find_default_listener(self.group).await?;
+        let missing = || Invalid::new("listener", "this group has no default listener: name one");
+        Ok(listener.ok_or_else(missing)?.id)
+    }
+
+    /// Checks a route, and that what it refers to is there for it.
+    async fn check_route(&self, spec: RouteSpec) -> Result<RouteSpec> {
+        let spec = spec.check()?;
+        let listeners = self.tx.listeners_by_id(&[spec.listener]).await?;
+        match listeners.first().filter(|listener| listener.group == self.group) {
+            None => {
+                return Err(Invalid::new("listener", "there is no such listener in this group"))?;
+            }
+            Some(l) if l.spec.protocol != ListenerProtocol::Http => {
+                return Err(Invalid::new("listener", "is a TCP listener: it reads no requests"))?;
+            }
+            Some(_) => {}
+        }
+        if let RouteAction::Forward(forward) = &spec.action {
+            self.check_backends(forward).await?;
+        }
+        Ok(spec)
+    }
+
+    async fn check_backends(&self, forward: &Forward) -> Result<()> {
+        let ids: Vec<_> = forward.backends.iter().map(|backend| backend.service).collect();
+        let services = self.tx.services_by_id(&ids).await?;
+        for (i, id) in ids.iter().enumerate() {
+            let at = |why| Invalid::new("service", why).within(i).within("backends");
+            let mut known = services.iter();
+            let service = known.find(|service| service.id == *id && service.group == self.group);
+            let service = service.ok_or_else(|| at("there is no such service in this group"))?;
+            if service.spec.protocol == Protocol::Tcp {
+                return Err(at("is a TCP service: no requests can be routed to it"))?;
+            }
+        }
+        Ok(())
+    }
+}

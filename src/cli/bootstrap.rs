@@ -1,0 +1,165 @@
+//! `marchproxy bootstrap`: what an Envoy needs to find this control plane.
+
+use std::net::IpAddr;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use crate::compile::names;
+use crate::config::port;
+use crate::model::{Host, Port};
+
+/// What the bootstrap is to say.
+#[derive(Debug, Args)]
+pub(super) struct BootstrapArgs {
+    /// The Envoy's own name; `cluster-<id>` makes it belong to that node group.
+    #[arg(long, default_value = "cluster-1")]
+    node_id: String,
+
+    /// Its `node.cluster`; a node group's name makes it belong to that group.
+    #[arg(long, default_value = "marchproxy")]
+    node_cluster: String,
+
+    /// How it is to be written.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+
+    /// How it is to talk: what has changed, or the state of the world.
+    #[arg(long, value_enum, default_value_t)]
+    protocol: Protocol,
+
+    /// Where xDS is served: an IP address or a DNS name.
+    #[arg(long, default_value = "127.0.0.1", value_parser = host)]
+    xds_host: Host,
+
+    /// The port there.
+    #[arg(long, env = "XDS_GRPC_PORT", default_value = "18000", value_parser = port)]
+    xds_port: Port,
+
+    /// The IP address that Envoy's admin page is served on.
+    #[arg(long, default_value = "127.0.0.1")]
+    admin_host: IpAddr,
+
+    /// The port there.
+    #[arg(long, default_value = "9901", value_parser = port)]
+    admin_port: Port,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    #[default]
+    Yaml,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Protocol {
+    #[default]
+    Delta,
+    Sotw,
+}
+
+impl BootstrapArgs {
+    /// The bootstrap as text.
+    pub(super) fn bootstrap(&self) -> anyhow::Result<String> {
+        let bootstrap = self.value();
+        let mut text = match self.format {
+            Format::Yaml => {
+                serde_saphyr::to_string(&bootstrap).context("cannot write the bootstrap")?
+            }
+            Format::Json => serde_json::to_string_pretty(&bootstrap)?,
+        };
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        Ok(text)
+    }
+
+    fn value(&self) -> Value {
+        let ads = json!({ "ads": {}, "resource_api_version": "V3" });
+        json!({
+            "node": { "id": self.node_id, "cluster": self.node_cluster },
+            "dynamic_resources": {
+                "ads_config": {
+                    "api_type": match self.protocol {
+                        Protocol::Delta => "DELTA_GRPC",
+                        Protocol::Sotw => "GRPC",
+                    },
+                    "transport_api_version": "V3",
+                    // Otherwise each request, each ACK too, weighs 61 kB.
+                    "set_node_on_first_message_only": true,
+                    "grpc_services": [{ "envoy_grpc": { "cluster_name": "xds_cluster" } }],
+                },
+                "cds_config": ads,
+                "lds_config": ads,
+            },
+            "layered_runtime": { "layers": [
+                { "name": names::RUNTIME_LAYER, "rtds_layer": {
+                    "name": names::RUNTIME_LAYER, "rtds_config": ads,
+                } },
+                { "name": "admin", "admin_layer": {} },
+            ] },
+            "static_resources": { "clusters": [self.xds_cluster()] },
+            "admin": { "address": socket(&self.admin_host.to_string(), self.admin_port) },
+        })
+    }
+
+    fn xds_cluster(&self) -> Value {
+        let endpoint = json!({ "address": socket(&self.xds_host.to_string(), self.xds_port) });
+        json!({
+            "name": "xds_cluster",
+            "type": match self.xds_host {
+                Host::Ip(_) => "STATIC",
+                Host::Dns(_) => "STRICT_DNS",
+            },
+            "connect_timeout": "1s",
+            "typed_extension_protocol_options": {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                    "@type": "type.googleapis.com/\
+                        envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                    "explicit_http_config": { "http2_protocol_options": {
+                        "connection_keepalive": { "interval": "30s", "timeout": "5s" },
+                    } },
+                },
+            },
+            "load_assignment": {
+                "cluster_name": "xds_cluster",
+                "endpoints": [{ "lb_endpoints": [{ "endpoint": endpoint }] }],
+            },
+        })
+    }
+}
+
+fn socket(address: &str, port: Port) -> Value {
+    json!({ "socket_address": { "address": address, "port_value": port.get() } })
+}
+
+fn host(host: &str) -> anyhow::Result<Host> {
+    Ok(Host::try_from(host.to_owned())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: BootstrapArgs,
+    }
+
+    #[test]
+    fn yaml_and_json_say_the_same() {
+        let bootstrap = |format| {
+            let args = ["bootstrap", "--node-id", "cluster-7", "--format", format];
+            Command::parse_from(args).args.bootstrap().unwrap()
+        };
+        let json: Value = serde_json::from_str(&bootstrap("json")).unwrap();
+        let yaml: Value = serde_saphyr::from_str(&bootstrap("yaml")).unwrap();
+        assert_eq!(yaml, json);
+        assert_eq!(json["node"]["id"], "cluster-7");
+    }
+}

@@ -1,0 +1,149 @@
+//! `marchproxy serve`: configuration, sockets, wiring, and the way down.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Context as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::print;
+use crate::app::{App, Setup};
+use crate::auth::Tokens;
+use crate::config::ServeConfig;
+use crate::hub::Hub;
+use crate::model::Username;
+use crate::nodes::Nodes;
+use crate::publish::Publisher;
+use crate::server::{HttpServer, XdsServer};
+use crate::store::Store;
+use crate::{shutdown, telemetry};
+
+/// What a newcomer needs next.
+struct Welcome {
+    http: SocketAddr,
+    xds: SocketAddr,
+    admin: Username,
+    made_up: Option<(Username, SecretString)>,
+}
+
+pub(super) fn run(config: ServeConfig) -> anyhow::Result<()> {
+    telemetry::init(&config.log_level, config.log_format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: ServeConfig) -> anyhow::Result<()> {
+    let signalled = shutdown::signalled()?;
+    let stop = CancellationToken::new();
+
+    // Bound first: a taken port is an error now, not in a task later.
+    let http = bound(HttpServer::bind(config.http_address()), config.http_address(), "PORT")?;
+    let xds = bound(XdsServer::bind(config.xds_address()), config.xds_address(), "XDS_GRPC_PORT")?;
+
+    let tokens = Tokens::new(&config.secret()?);
+    let store = Store::open(&config.database()?).await.context("cannot open the database")?;
+    let setup = Setup::run(&store, config.first_admin()).await?;
+
+    let (hub, nodes) = (Hub::new(), Nodes::new());
+    let (publisher, nudge) = Publisher::new(store.clone(), hub.clone(), nodes.clone());
+    publisher.reconcile().await?; // so that a proxy that is waiting gets it at once
+    let app = App::new(store.clone(), hub, nodes, nudge, tokens, setup.default_group);
+
+    let welcome = Welcome {
+        http: http.address()?,
+        xds: xds.address()?,
+        admin: config.admin_username,
+        made_up: setup.made_up,
+    };
+    print(&welcome.text())?;
+    warn_of_open_doors(config.xds_host);
+
+    let stopper = stop.clone();
+    let mut serving = std::pin::pin!(async {
+        let _stop_all = stop.clone().drop_guard(); // whoever fails takes the rest along
+        tokio::try_join!(
+            async {
+                publisher.run(stop.clone()).await;
+                Ok(())
+            },
+            http.serve(app.clone(), stop.clone()),
+            xds.serve(app, stop.clone()),
+        )
+    });
+    tokio::select! {
+        ended = &mut serving => {
+            ended?;
+        }
+        () = signalled => {
+            tracing::info!("stopping");
+            stopper.cancel();
+            match timeout(shutdown::DEADLINE, serving).await {
+                Ok(ended) => {
+                    ended?;
+                }
+                Err(_) => tracing::warn!("connections were still open at the deadline"),
+            }
+        }
+    }
+    store.close().await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn bound<T>(socket: std::io::Result<T>, address: SocketAddr, variable: &str) -> anyhow::Result<T> {
+    socket.with_context(|| format!("cannot listen on {address} (set {variable} to another port?)"))
+}
+
+fn warn_of_open_doors(xds_host: std::net::IpAddr) {
+    if !xds_host.is_loopback() {
+        tracing::warn!(
+            "xDS is served off loopback, in plain text and to whoever connects: \
+             keep it on a network of its own"
+        );
+    }
+}
+
+impl Welcome {
+    fn text(&self) -> String {
+        let Self { http, xds, admin, made_up } = self;
+        let mut text = format!(
+            "\nMarchProxy control plane {} is up.\n\n\
+             \x20 GraphQL        http://{http}/graphql\n\
+             \x20 Subscriptions  ws://{http}/graphql/ws\n\
+             \x20 xDS (gRPC)     {xds}\n",
+            env!("CARGO_PKG_VERSION"),
+        );
+        if cfg!(feature = "dashboard") {
+            writeln!(text, "  GraphiQL       http://{http}/graphiql").ok();
+        }
+        match made_up {
+            Some((name, password)) => writeln!(
+                text,
+                "  Sign in        {name} / {}   (shown this once)",
+                password.expose_secret()
+            ),
+            None => writeln!(text, "  Sign in        {admin}, with the password you know"),
+        }
+        .ok();
+        writeln!(text, "\n  Start an Envoy:\n\n    {}\n", self.envoy_command()).ok();
+        text
+    }
+
+    /// A command that starts an Envoy on this machine, to be pasted.
+    fn envoy_command(&self) -> String {
+        let envoy =
+            if Path::new("scripts/envoy").exists() { "\"$(scripts/envoy)\"" } else { "envoy" };
+        let exe = std::env::args_os().next().unwrap_or_else(|| "marchproxy".into());
+        let mut options = "--node-id cluster-1".to_owned();
+        if !self.xds.ip().is_loopback() && !self.xds.ip().is_unspecified() {
+            write!(options, " --xds-host {}", self.xds.ip()).ok();
+        }
+        if self.xds.port() != 18000 {
+            write!(options, " --xds-port {}", self.xds.port()).ok();
+        }
+        format!("{envoy} --config-yaml \"$({} bootstrap {options})\"", exe.to_string_lossy())
+    }
+}

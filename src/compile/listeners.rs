@@ -1,0 +1,84 @@
+//! A listener becomes a listener: HTTP, routed by RDS, or TCP to one cluster.
+
+use envoy_types::pb::envoy::config::core::v3 as envoy_core;
+use envoy_types::pb::envoy::config::listener::v3 as envoy_listener;
+use envoy_types::pb::envoy::extensions::filters::http::router::v3 as envoy_router;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as envoy_hcm;
+use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3 as envoy_tcp;
+use envoy_types::pb::google::protobuf::Any;
+use envoy_types::util::pack_any;
+use marchproxy_xds::{Resource, ResourceType};
+
+use super::{Checked, names, wire};
+use crate::model::{Host, Listener, ListenerProtocol, Service};
+
+/// Compiles one listener.
+pub(super) fn compile(listener: &Listener, checked: &Checked<'_>) -> Resource {
+    let name = names::listener(listener);
+    let (filter, requires) = match listener.spec.protocol {
+        ListenerProtocol::Http => (
+            filter("envoy.filters.network.http_connection_manager", pack_any(http(listener))),
+            (ResourceType::Route, names::route_configuration(listener)),
+        ),
+        ListenerProtocol::Tcp(id) => {
+            let service = checked.service(id);
+            (
+                filter("envoy.filters.network.tcp_proxy", pack_any(tcp(listener, service))),
+                (ResourceType::Cluster, names::cluster(service)),
+            )
+        }
+    };
+    let message = envoy_listener::Listener {
+        name: name.clone(),
+        address: Some(wire::address(&Host::Ip(listener.spec.address), listener.spec.port)),
+        filter_chains: vec![envoy_listener::FilterChain {
+            filters: vec![filter],
+            ..Default::default()
+        }],
+        traffic_direction: envoy_core::TrafficDirection::Inbound.into(),
+        ..Default::default()
+    };
+    let (resource_type, required) = requires;
+    Resource::encode(ResourceType::Listener, name, &message).requiring(resource_type, required)
+}
+
+fn http(listener: &Listener) -> envoy_hcm::HttpConnectionManager {
+    use envoy_hcm::http_connection_manager::{CodecType, RouteSpecifier};
+    use envoy_hcm::http_filter::ConfigType;
+    envoy_hcm::HttpConnectionManager {
+        codec_type: CodecType::Auto.into(),
+        stat_prefix: names::stat_prefix(listener),
+        route_specifier: Some(RouteSpecifier::Rds(envoy_hcm::Rds {
+            config_source: Some(wire::over_ads()),
+            route_config_name: names::route_configuration(listener),
+        })),
+        http_filters: vec![envoy_hcm::HttpFilter {
+            name: "envoy.filters.http.router".to_owned(),
+            config_type: Some(ConfigType::TypedConfig(pack_any(envoy_router::Router::default()))),
+            ..Default::default()
+        }],
+        // What Envoy advises for a proxy at the edge.
+        use_remote_address: Some(wire::boolean(true)),
+        normalize_path: Some(wire::boolean(true)),
+        merge_slashes: true,
+        ..Default::default()
+    }
+}
+
+fn tcp(listener: &Listener, service: &Service) -> envoy_tcp::TcpProxy {
+    envoy_tcp::TcpProxy {
+        stat_prefix: names::stat_prefix(listener),
+        cluster_specifier: Some(envoy_tcp::tcp_proxy::ClusterSpecifier::Cluster(names::cluster(
+            service,
+        ))),
+        idle_timeout: Some(wire::duration(service.spec.timeouts.idle)),
+        ..Default::default()
+    }
+}
+
+fn filter(name: &str, config: Any) -> envoy_listener::Filter {
+    envoy_listener::Filter {
+        name: name.to_owned(),
+        config_type: Some(envoy_listener::filter::ConfigType::TypedConfig(config)),
+    }
+}

@@ -1,0 +1,177 @@
+//! Floor 1, pure: desired state in, snapshot out.
+//!
+//! The same desired state gives the same bytes, in whatever order its rows
+//! come: everything is sorted by name, and no map with an order of chance is
+//! encoded. What does not compile is never stored, so every reference that
+//! Envoy would only trip over at run time is checked here.
+
+mod clusters;
+mod listeners;
+pub mod names;
+mod routes;
+mod runtime;
+mod wire;
+
+use std::collections::{BTreeMap, HashMap};
+
+use marchproxy_xds::{Resource, Snapshot, SnapshotError};
+
+use crate::error::Error;
+use crate::model::{
+    DesiredState, Invalid, Listener, ListenerId, ListenerProtocol, Protocol, Route, Service,
+    ServiceId,
+};
+
+/// Why a desired state has no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// Two listeners would bind the same port.
+    #[error("listeners {one} and {other} would both bind port {port}")]
+    PortClash {
+        /// The listener that was there first.
+        one: String,
+        /// The other.
+        other: String,
+        /// What both want.
+        port: u16,
+    },
+    /// Two services would answer to the same host.
+    #[error("services {one} and {other} would both answer to host {host}")]
+    HostClash {
+        /// The service that was there first.
+        one: String,
+        /// The other.
+        other: String,
+        /// What both are called, but for case.
+        host: String,
+    },
+    /// A route sends requests to a service that speaks no HTTP.
+    #[error("route {route} sends requests to service {service}, which is not HTTP")]
+    NotHttp {
+        /// The route.
+        route: String,
+        /// The service.
+        service: String,
+    },
+    /// A route stands on a listener that reads no requests.
+    #[error("route {route} is on listener {listener}, which is not HTTP")]
+    NotRouted {
+        /// The route.
+        route: String,
+        /// The listener.
+        listener: String,
+    },
+    /// Something refers to what is not there.
+    #[error("{what} refers to a {kind} that is not in this group")]
+    Dangling {
+        /// What refers.
+        what: String,
+        /// To which noun.
+        kind: &'static str,
+    },
+    /// The resources do not fit together: a fault of this floor.
+    #[error("the compiled snapshot is inconsistent")]
+    Inconsistent(#[from] SnapshotError),
+}
+
+impl From<CompileError> for Error {
+    fn from(e: CompileError) -> Self {
+        let field = match &e {
+            CompileError::PortClash { .. } => "port",
+            CompileError::HostClash { .. } => "name",
+            CompileError::NotHttp { .. } => "protocol",
+            CompileError::NotRouted { .. } => "listener",
+            CompileError::Dangling { kind, .. } => kind,
+            CompileError::Inconsistent(_) => return Self::internal(e),
+        };
+        Self::Invalid(Invalid::new(field, e))
+    }
+}
+
+/// A desired state whose references are known to hold.
+struct Checked<'a> {
+    services: BTreeMap<ServiceId, &'a Service>,
+    listeners: BTreeMap<ListenerId, &'a Listener>,
+    routes: Vec<&'a Route>,
+}
+
+/// Compiles what one node group's proxies are to be given.
+pub fn compile(state: &DesiredState) -> Result<Snapshot, CompileError> {
+    let checked = Checked::new(state)?;
+    let mut resources: Vec<Resource> = vec![runtime::layer(&state.group)];
+    for service in checked.services.values() {
+        clusters::compile(service, &mut resources);
+    }
+    for listener in checked.listeners.values() {
+        resources.push(listeners::compile(listener, &checked));
+        if listener.spec.protocol == ListenerProtocol::Http {
+            resources.push(routes::compile(listener, &checked)?);
+        }
+    }
+    Ok(Snapshot::new(state.group.revision.as_u64(), resources)?)
+}
+
+impl<'a> Checked<'a> {
+    fn new(state: &'a DesiredState) -> Result<Self, CompileError> {
+        let mut routes: Vec<&Route> = state.routes.iter().collect();
+        routes.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+        let checked = Self {
+            services: state.services.iter().map(|service| (service.id, service)).collect(),
+            listeners: state.listeners.iter().map(|listener| (listener.id, listener)).collect(),
+            routes,
+        };
+        checked.check_listeners()?;
+        checked.check_routes()?;
+        Ok(checked)
+    }
+
+    fn check_listeners(&self) -> Result<(), CompileError> {
+        let mut by_port: HashMap<u16, Vec<&Listener>> = HashMap::new();
+        for listener in self.listeners.values() {
+            if let ListenerProtocol::Tcp(service) = listener.spec.protocol
+                && !self.services.contains_key(&service)
+            {
+                let what = format!("listener {}", listener.spec.name);
+                return Err(CompileError::Dangling { what, kind: "service" });
+            }
+            let port = listener.spec.port.get();
+            let same_port = by_port.entry(port).or_default();
+            if let Some(one) = same_port.iter().find(|l| l.spec.clashes_with(&listener.spec)) {
+                let (one, other) = (one.spec.name.to_string(), listener.spec.name.to_string());
+                return Err(CompileError::PortClash { one, other, port });
+            }
+            same_port.push(listener);
+        }
+        Ok(())
+    }
+
+    fn check_routes(&self) -> Result<(), CompileError> {
+        for route in &self.routes {
+            let name = || route.spec.name.to_string();
+            let dangling =
+                |kind| CompileError::Dangling { what: format!("route {}", name()), kind };
+            let listener =
+                self.listeners.get(&route.spec.listener).ok_or_else(|| dangling("listener"))?;
+            if listener.spec.protocol != ListenerProtocol::Http {
+                let listener = listener.spec.name.to_string();
+                return Err(CompileError::NotRouted { route: name(), listener });
+            }
+            for service in route.spec.services() {
+                let service = self.services.get(&service).ok_or_else(|| dangling("service"))?;
+                if service.spec.protocol == Protocol::Tcp {
+                    let service = service.spec.name.to_string();
+                    return Err(CompileError::NotHttp { route: name(), service });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The service of this id, which the check has seen.
+    fn service(&self, id: ServiceId) -> &'a Service {
+        self.services.get(&id).expect("references were checked")
+    }
+}
+
+#[cfg(test)]
+mod tests;

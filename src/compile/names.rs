@@ -1,0 +1,37 @@
+//! How a domain id becomes an Envoy resource name, in one place.
+//!
+//! Dashboards and stats of existing installations refer to these names.
+
+use crate::model::{Listener, ListenerSpec, Service};
+
+/// The one runtime layer; the bootstrap asks for it by this name.
+pub const RUNTIME_LAYER: &str = "marchproxy_runtime";
+
+/// A service's Envoy cluster, and the endpoints of that cluster.
+pub fn cluster(service: &Service) -> String {
+    format!("cluster_{}_service_{}", service.group, service.id)
+}
+
+/// The authority that signs a service's certificates.
+pub fn authority(service: &Service) -> String {
+    format!("{}_ca", cluster(service))
+}
+
+/// A listener.
+pub fn listener(listener: &Listener) -> String {
+    listener.spec.name.to_string()
+}
+
+/// The route configuration of an HTTP listener.
+pub fn route_configuration(listener: &Listener) -> String {
+    if listener.is_default && listener.spec.name.as_str() == ListenerSpec::DEFAULT_NAME {
+        "marchproxy_routes".to_owned()
+    } else {
+        format!("{}_routes", listener.spec.name)
+    }
+}
+
+/// The prefix of a listener's statistics.
+pub fn stat_prefix(listener: &Listener) -> String {
+    if listener.is_default { "ingress_http".to_owned() } else { listener.spec.name.to_string() }
+}

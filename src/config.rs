@@ -1,0 +1,174 @@
+//! What the process is told: by flags, or by variables of the environment.
+//!
+//! Every value is parsed here, once; a bad one is refused by its name before
+//! anything is opened or bound.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use clap::{Args, ValueEnum};
+use rand::Rng as _;
+use rand::distr::Alphanumeric;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::app::FirstAdmin;
+use crate::model::{Port, Username};
+use crate::store::DatabaseUrl;
+
+/// What `marchproxy serve` is told.
+#[derive(Clone, Debug, Args)]
+pub struct ServeConfig {
+    /// The IP address that HTTP is served on.
+    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    pub host: IpAddr,
+
+    /// The port that HTTP is served on.
+    #[arg(long, env = "PORT", default_value_t = 8000, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+
+    /// The IP address that xDS is served on.
+    #[arg(long, env = "XDS_HOST", default_value = "127.0.0.1")]
+    pub xds_host: IpAddr,
+
+    /// The port that xDS is served on.
+    #[arg(long, env = "XDS_GRPC_PORT", default_value_t = 18000, value_parser = clap::value_parser!(u16).range(1..))]
+    pub xds_grpc_port: u16,
+
+    /// Where the embedded database and the made-up secret key are kept.
+    #[arg(long, env = "DATA_DIR", default_value = "data")]
+    pub data_dir: PathBuf,
+
+    /// The database; a file in the data directory if not said.
+    #[arg(long, env = "DATABASE_URL")]
+    pub database_url: Option<DatabaseUrl>,
+
+    /// What tokens are signed with; made up and kept if not said.
+    #[arg(long, env = "SECRET_KEY", hide_env_values = true)]
+    pub secret_key: Option<SecretString>,
+
+    /// The first administrator's name, at the first start.
+    #[arg(long, env = "ADMIN_USERNAME", default_value = "admin", value_parser = username)]
+    pub admin_username: Username,
+
+    /// Their password, at the first start; made up and shown once if not said.
+    #[arg(long, env = "ADMIN_PASSWORD", hide_env_values = true)]
+    pub admin_password: Option<SecretString>,
+
+    /// What is logged, for instance `info` or `marchproxy=debug`.
+    #[arg(long, env = "LOG_LEVEL", default_value = "info,sea_orm_migration=warn")]
+    pub log_level: String,
+
+    /// How it is logged.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines.
+    Json,
+}
+
+impl ServeConfig {
+    /// Where HTTP is served.
+    pub fn http_address(&self) -> SocketAddr {
+        (self.host, self.port).into()
+    }
+
+    /// Where xDS is served.
+    pub fn xds_address(&self) -> SocketAddr {
+        (self.xds_host, self.xds_grpc_port).into()
+    }
+
+    /// The database; the data directory is made if it is to be in there.
+    pub fn database(&self) -> anyhow::Result<DatabaseUrl> {
+        if let Some(url) = &self.database_url {
+            return Ok(url.clone());
+        }
+        make_dir(&self.data_dir)?;
+        Ok(DatabaseUrl::Sqlite(self.data_dir.join("marchproxy.db")))
+    }
+
+    /// What tokens are signed with: what was said, or else what is kept in the
+    /// data directory, or else a new one that is kept there from now on.
+    pub fn secret(&self) -> anyhow::Result<SecretString> {
+        match &self.secret_key {
+            Some(key) => {
+                ensure!(!key.expose_secret().is_empty(), "SECRET_KEY must not be empty");
+                Ok(key.clone())
+            }
+            None => {
+                make_dir(&self.data_dir)?;
+                kept_secret(&self.data_dir.join("secret_key"))
+            }
+        }
+    }
+
+    /// Who is to be the administrator if there is no user yet.
+    pub fn first_admin(&self) -> FirstAdmin {
+        FirstAdmin { username: self.admin_username.clone(), password: self.admin_password.clone() }
+    }
+}
+
+/// Parses a port that may not be 0.
+pub fn port(port: &str) -> anyhow::Result<Port> {
+    Ok(Port::try_from(port.parse::<i32>()?)?)
+}
+
+fn username(name: &str) -> anyhow::Result<Username> {
+    Ok(Username::try_from(name.to_owned())?)
+}
+
+fn make_dir(dir: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(dir).with_context(|| format!("cannot make DATA_DIR {}", dir.display()))
+}
+
+/// Reads the secret in `path`, or makes one there that only its owner can read.
+fn kept_secret(path: &Path) -> anyhow::Result<SecretString> {
+    let shown = path.display();
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(mut file) => {
+            let secret: String =
+                rand::rng().sample_iter(Alphanumeric).take(64).map(char::from).collect();
+            file.write_all(secret.as_bytes())
+                .and_then(|()| file.sync_all())
+                .with_context(|| format!("cannot write {shown}"))?;
+            Ok(secret.into())
+        }
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            let secret =
+                fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+            ensure!(!secret.trim().is_empty(), "{shown} is empty: remove it, or set SECRET_KEY");
+            Ok(secret.trim().to_owned().into())
+        }
+        Err(e) => Err(e).with_context(|| format!("cannot make {shown}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_made_up_secret_is_kept_for_its_owner_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret_key");
+        let made = kept_secret(&path).unwrap();
+        assert_eq!(made.expose_secret().len(), 64);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let read = kept_secret(&path).unwrap();
+        assert_eq!(read.expose_secret(), made.expose_secret());
+        fs::write(&path, "").unwrap();
+        assert!(kept_secret(&path).is_err());
+    }
+}

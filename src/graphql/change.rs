@@ -1,0 +1,161 @@
+//! What every mutation answers: the group's new state, and, if asked to wait,
+//! what its proxies said to it.
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+
+use super::app_and_actor;
+use super::global_id::GlobalId as _;
+use super::scalars::int;
+use super::xds_nodes::{RefusalObject, XdsNodeObject};
+use crate::app::{Change, NodeProgress, Outcome, Progress, Quorum, WaitFor};
+use crate::model::Invalid;
+use crate::nodes::Standing;
+
+/// Which of the group's connected proxies a mutation waits for.
+#[derive(InputObject)]
+pub(super) struct WaitForInput {
+    /// Every one, or one of them.
+    nodes: QuorumEnum,
+    /// How long at the most, in milliseconds; 1 to 60000.
+    #[graphql(default = 5000)]
+    timeout_ms: i32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "Quorum", remote = "Quorum")]
+pub(super) enum QuorumEnum {
+    /// Until every one has accepted, or one has refused.
+    All,
+    /// Until one has accepted, or every one has refused.
+    Any,
+}
+
+/// What came of waiting.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "RolloutOutcome", remote = "Outcome")]
+pub(super) enum OutcomeEnum {
+    /// As many proxies accepted as were waited for.
+    Acked,
+    /// So many refused that it cannot come to that.
+    Nacked,
+    /// Time was up first.
+    TimedOut,
+    /// No proxy is connected.
+    NoNodes,
+}
+
+/// How a proxy stands towards a change.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "Standing", remote = "Standing")]
+pub(super) enum StandingEnum {
+    /// It has not answered to all of it yet.
+    Pending,
+    /// It holds all of it.
+    Acked,
+    /// It refuses some of it.
+    Nacked,
+}
+
+/// The part that the payloads of all mutations share.
+#[derive(SimpleObject)]
+#[graphql(name = "ChangeResult")]
+pub(super) struct ChangeObject {
+    /// The group that the change was made in.
+    node_group_id: ID,
+    /// How many changes the group has seen.
+    revision: i64,
+    /// The version of the group's snapshot: a hash of its content.
+    version: String,
+    /// What the proxies said to it; null if the mutation was not to wait.
+    rollout: Option<ChangeRollout>,
+}
+
+/// What a group's proxies said to a change, as far as it was waited for.
+#[derive(SimpleObject)]
+pub(super) struct ChangeRollout {
+    outcome: OutcomeEnum,
+    #[graphql(flatten)]
+    progress: ProgressObject,
+}
+
+/// How far a group's connected proxies are with a revision.
+pub(super) struct ProgressObject(pub(super) Progress);
+
+/// How far one proxy is with a revision.
+pub(super) struct NodeProgressObject(NodeProgress);
+
+impl WaitForInput {
+    pub(super) fn parse(input: Option<Self>) -> Result<Option<WaitFor>, Invalid> {
+        let parse = |input: Self| {
+            let wait = WaitFor::new(input.nodes.into(), input.timeout_ms);
+            wait.map_err(|e| e.within("waitFor"))
+        };
+        input.map(parse).transpose()
+    }
+}
+
+impl ChangeObject {
+    /// Presents a change, once it was waited for as asked.
+    pub(super) async fn after(
+        ctx: &Context<'_>,
+        change: Change,
+        wait: Option<WaitFor>,
+    ) -> Result<Self> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let rollout = match wait {
+            None => None,
+            Some(wait) => {
+                let (outcome, progress) = app.wait_for(actor, &change, wait).await?;
+                let progress = ProgressObject(progress);
+                Some(ChangeRollout { outcome: outcome.into(), progress })
+            }
+        };
+        Ok(Self {
+            node_group_id: change.group.global(),
+            revision: change.revision.into(),
+            version: change.version,
+            rollout,
+        })
+    }
+}
+
+#[Object(name = "RolloutProgress")]
+impl ProgressObject {
+    /// How many proxies are connected.
+    async fn total(&self) -> i32 {
+        int(self.0.nodes.len())
+    }
+
+    async fn acked(&self) -> i32 {
+        int(self.0.count(Standing::Acked))
+    }
+
+    async fn nacked(&self) -> i32 {
+        int(self.0.count(Standing::Nacked))
+    }
+
+    async fn pending(&self) -> i32 {
+        int(self.0.count(Standing::Pending))
+    }
+
+    /// Each connected proxy.
+    async fn nodes(&self) -> Vec<NodeProgressObject> {
+        self.0.nodes.iter().cloned().map(NodeProgressObject).collect()
+    }
+}
+
+#[Object(name = "NodeProgress")]
+impl NodeProgressObject {
+    async fn node(&self) -> XdsNodeObject {
+        XdsNodeObject(self.0.node.clone())
+    }
+
+    async fn standing(&self) -> StandingEnum {
+        self.0.standing.into()
+    }
+
+    /// What it refused of the change, in its own words.
+    async fn nack(&self) -> Option<RefusalObject> {
+        self.0.refusal.clone().map(RefusalObject)
+    }
+}

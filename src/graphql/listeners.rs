@@ -1,0 +1,225 @@
+//! Listeners.
+
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, Result, SimpleObject};
+
+use super::app_and_actor;
+use super::change::{ChangeObject, WaitForInput};
+use super::errors::in_input;
+use super::global_id::{GlobalId as _, optional};
+use super::node_groups::NodeGroupObject;
+use super::page::{Paged, Slice};
+use super::scalars::Time;
+use super::services::{DeleteInput, DeletePayload, ServiceObject, replaced};
+use crate::app::NewListener;
+use crate::model::{
+    At as _, Invalid, Listener, ListenerChange, ListenerId, ListenerProtocol, ListenerSpec,
+    NodeGroupId, ServiceId,
+};
+
+#[derive(Default)]
+pub(super) struct ListenerQuery;
+
+#[derive(Default)]
+pub(super) struct ListenerMutation;
+
+#[derive(InputObject)]
+pub(super) struct CreateListenerInput {
+    /// The node group; the default one if not said.
+    group: Option<ID>,
+    /// Unique in its group.
+    name: String,
+    /// The IP address that proxies bind.
+    #[graphql(default = "0.0.0.0")]
+    address: String,
+    /// The port that they bind, 1 to 65535.
+    port: i32,
+    /// The service that every connection is handed on to; without one the
+    /// listener reads HTTP requests and routes them.
+    tcp_service: Option<ID>,
+}
+
+/// What to change; what is left out stays as it is.
+#[derive(InputObject)]
+pub(super) struct UpdateListenerInput {
+    id: ID,
+    name: Option<String>,
+    address: Option<String>,
+    port: Option<i32>,
+    /// Null makes it HTTP.
+    tcp_service: MaybeUndefined<ID>,
+}
+
+#[derive(SimpleObject)]
+pub(super) struct ListenerPayload {
+    listener: ListenerObject,
+    #[graphql(flatten)]
+    change: ChangeObject,
+}
+
+pub(super) struct ListenerObject(pub(super) Listener);
+
+#[Object]
+impl ListenerQuery {
+    /// A node group's listeners; the default group's if none is named.
+    async fn listeners(
+        &self,
+        ctx: &Context<'_>,
+        group: Option<ID>,
+        #[graphql(default = 50)] first: i32,
+        after: Option<String>,
+    ) -> Result<Paged<ListenerObject>> {
+        let (app, _) = app_and_actor(ctx)?;
+        let group = optional(group.as_ref(), "group")?;
+        paged(ctx, group.unwrap_or(app.default_group()), first, after.as_deref()).await
+    }
+
+    /// One listener.
+    async fn listener(&self, ctx: &Context<'_>, id: ID) -> Result<ListenerObject> {
+        let (app, actor) = app_and_actor(ctx)?;
+        Ok(ListenerObject(app.listener(actor, ListenerId::parse(&id, "id")?).await?))
+    }
+}
+
+/// A page of a group's listeners.
+pub(super) async fn paged(
+    ctx: &Context<'_>,
+    group: NodeGroupId,
+    first: i32,
+    after: Option<&str>,
+) -> Result<Paged<ListenerObject>> {
+    let (app, actor) = app_and_actor(ctx)?;
+    let slice = Slice::parse(first, after)?;
+    let rows = app.listeners(actor, group, slice.page()).await?;
+    Ok(slice.present(rows, |listener| i32::from(listener.id).into(), ListenerObject))
+}
+
+#[Object]
+impl ListenerMutation {
+    /// Creates a listener.
+    async fn create_listener(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateListenerInput,
+        wait_for: Option<WaitForInput>,
+    ) -> Result<ListenerPayload> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let wait = WaitForInput::parse(wait_for)?;
+        let new = in_input(input.parse())?;
+        let (listener, change) = in_input(app.create_listener(actor, new).await)?;
+        let change = ChangeObject::after(ctx, change, wait).await?;
+        Ok(ListenerPayload { listener: ListenerObject(listener), change })
+    }
+
+    /// Changes a listener.
+    async fn update_listener(
+        &self,
+        ctx: &Context<'_>,
+        input: UpdateListenerInput,
+        wait_for: Option<WaitForInput>,
+    ) -> Result<ListenerPayload> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let wait = WaitForInput::parse(wait_for)?;
+        let (id, change) = in_input(input.parse())?;
+        let (listener, change) = in_input(app.update_listener(actor, id, change).await)?;
+        let change = ChangeObject::after(ctx, change, wait).await?;
+        Ok(ListenerPayload { listener: ListenerObject(listener), change })
+    }
+
+    /// Deletes a listener. `IN_USE` while a route is on it.
+    async fn delete_listener(
+        &self,
+        ctx: &Context<'_>,
+        input: DeleteInput,
+        wait_for: Option<WaitForInput>,
+    ) -> Result<DeletePayload> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let wait = WaitForInput::parse(wait_for)?;
+        let id = in_input(ListenerId::parse(&input.id, "id"))?;
+        let change = app.delete_listener(actor, id).await?;
+        let change = ChangeObject::after(ctx, change, wait).await?;
+        Ok(DeletePayload { deleted_id: input.id, change })
+    }
+}
+
+impl CreateListenerInput {
+    fn parse(self) -> Result<NewListener, Invalid> {
+        let service = optional(self.tcp_service.as_ref(), "tcpService")?;
+        Ok(NewListener {
+            group: optional(self.group.as_ref(), "group")?,
+            spec: ListenerSpec {
+                name: self.name.try_into().at("name")?,
+                address: self.address.parse().map_err(|_| not_an_address())?,
+                port: self.port.try_into().at("port")?,
+                protocol: service.map_or(ListenerProtocol::Http, ListenerProtocol::Tcp),
+            },
+        })
+    }
+}
+
+impl UpdateListenerInput {
+    fn parse(self) -> Result<(ListenerId, ListenerChange), Invalid> {
+        let service = replaced(self.tcp_service, |id| ServiceId::parse(&id, "tcpService"))?;
+        let change = ListenerChange {
+            name: self.name.map(|name| name.try_into().at("name")).transpose()?,
+            address: self
+                .address
+                .map(|address| address.parse().map_err(|_| not_an_address()))
+                .transpose()?,
+            port: self.port.map(|port| port.try_into().at("port")).transpose()?,
+            protocol: service
+                .map(|service| service.map_or(ListenerProtocol::Http, ListenerProtocol::Tcp)),
+        };
+        Ok((ListenerId::parse(&self.id, "id")?, change))
+    }
+}
+
+fn not_an_address() -> Invalid {
+    Invalid::new("address", "is not an IP address")
+}
+
+/// Where proxies accept traffic.
+#[Object(name = "Listener")]
+impl ListenerObject {
+    async fn id(&self) -> ID {
+        self.0.id.global()
+    }
+
+    async fn name(&self) -> &str {
+        self.0.spec.name.as_str()
+    }
+
+    async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
+        let (app, actor) = app_and_actor(ctx)?;
+        Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
+    }
+
+    /// Whether it is the one on which HTTP services answer to their names.
+    async fn is_default(&self) -> bool {
+        self.0.is_default
+    }
+
+    async fn address(&self) -> String {
+        self.0.spec.address.to_string()
+    }
+
+    async fn port(&self) -> i32 {
+        self.0.spec.port.into()
+    }
+
+    /// The service that every connection is handed on to; null if it is HTTP.
+    async fn tcp_service(&self, ctx: &Context<'_>) -> Result<Option<ServiceObject>> {
+        let (app, actor) = app_and_actor(ctx)?;
+        match self.0.spec.protocol {
+            ListenerProtocol::Http => Ok(None),
+            ListenerProtocol::Tcp(id) => Ok(Some(ServiceObject(app.service(actor, id).await?))),
+        }
+    }
+
+    async fn created_at(&self) -> Time {
+        Time(self.0.created_at)
+    }
+
+    async fn updated_at(&self) -> Time {
+        Time(self.0.updated_at)
+    }
+}

@@ -1,0 +1,189 @@
+//! Subscriptions. No channel and no lag in sight: those are the hub's.
+
+use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
+use chrono::Utc;
+use futures_util::stream::{Stream, StreamExt as _};
+use marchproxy_xds::ResourceType;
+use tokio_util::sync::CancellationToken;
+
+use super::change::ProgressObject;
+use super::global_id::optional;
+use super::node_groups::NodeGroupObject;
+use super::scalars::int;
+use super::snapshots::TypeVersionObject;
+use super::xds_nodes::{XdsNodeObject, XdsTypeEnum};
+use super::{Caller, app_and_actor};
+use crate::app::Progress;
+use crate::hub::Published;
+use crate::model::NodeGroupId;
+use crate::nodes::{Cause, NodeChange};
+
+/// What can be followed.
+pub struct Subscription;
+
+/// What made a proxy's status change.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "NodeStatusCause")]
+pub(super) enum CauseEnum {
+    /// Nothing did: this is how it stood at the start of the subscription.
+    Current,
+    /// It connected.
+    Connected,
+    /// It accepted a response.
+    Acked,
+    /// It refused a response.
+    Nacked,
+    /// It has nothing left to do at the revision that it was given.
+    Settled,
+    /// It went away.
+    Disconnected,
+    /// Several things that this subscriber was too slow for.
+    Missed,
+}
+
+/// A snapshot that a node group's proxies are being given.
+pub(super) struct SnapshotPublished(Published);
+
+/// A change of a proxy's status, and the status since.
+#[derive(SimpleObject)]
+pub(super) struct NodeStatusChanged {
+    cause: CauseEnum,
+    /// The type that was accepted or refused.
+    #[graphql(name = "type")]
+    resource_type: Option<XdsTypeEnum>,
+    node: XdsNodeObject,
+}
+
+/// How far a node group's connected proxies are with a snapshot.
+#[derive(SimpleObject)]
+pub(super) struct Rollout {
+    /// The version that was asked for.
+    version: String,
+    /// The newest revision that has this version.
+    revision: i64,
+    /// Whether every connected proxy has answered, one way or the other.
+    done: bool,
+    #[graphql(flatten)]
+    progress: ProgressObject,
+}
+
+#[async_graphql::Subscription]
+impl Subscription {
+    /// What a node group's proxies, or everybody's, are given: now, and each
+    /// time that it changes. A slow subscriber skips to the latest.
+    async fn snapshot_published<'ctx>(
+        &self,
+        ctx: &Context<'ctx>,
+        group: Option<ID>,
+    ) -> Result<impl Stream<Item = SnapshotPublished> + use<'ctx>> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let group = optional(group.as_ref(), "group")?;
+        let snapshots = app.follow_snapshots(actor, group).await?;
+        Ok(while_signed_in(ctx, snapshots.map(SnapshotPublished)))
+    }
+
+    /// How each proxy of a node group, or of all, stands: now, and each time
+    /// that one connects, accepts, refuses or goes away. A slow subscriber
+    /// misses changes, but not the latest state of any proxy.
+    async fn node_status_changed<'ctx>(
+        &self,
+        ctx: &Context<'ctx>,
+        group: Option<ID>,
+    ) -> Result<impl Stream<Item = NodeStatusChanged> + use<'ctx>> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let group = optional(group.as_ref(), "group")?;
+        let changes = app.follow_nodes(actor, group).await?;
+        Ok(while_signed_in(ctx, changes.map(NodeStatusChanged::from)))
+    }
+
+    /// How far the connected proxies are with the snapshot of this version:
+    /// now, and each time that one of them answers.
+    async fn rollout<'ctx>(
+        &self,
+        ctx: &Context<'ctx>,
+        version: String,
+        group: Option<ID>,
+    ) -> Result<impl Stream<Item = Rollout> + use<'ctx>> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let group: Option<NodeGroupId> = optional(group.as_ref(), "group")?;
+        let snapshot = app.snapshot_of_version(actor, group, &version).await?;
+        let progress = app.follow_rollout(actor, snapshot.group, snapshot.revision).await?;
+        let rollouts = progress.map(move |progress| Rollout::new(version.clone(), progress));
+        Ok(while_signed_in(ctx, rollouts))
+    }
+}
+
+/// Ends a stream when the subscriber's token does, or the server stops.
+fn while_signed_in<'ctx, S>(
+    ctx: &Context<'ctx>,
+    stream: S,
+) -> impl Stream<Item = S::Item> + use<'ctx, S>
+where
+    S: Stream + 'ctx,
+{
+    let stop = ctx.data_opt::<CancellationToken>().cloned().unwrap_or_default();
+    let expires_at = ctx.data_opt::<Caller>().map(|caller| caller.expires_at);
+    let left = expires_at.and_then(|at| (at - Utc::now()).to_std().ok()).unwrap_or_default();
+    stream.take_until(Box::pin(async move {
+        tokio::select! {
+            biased;
+            () = stop.cancelled_owned() => {}
+            () = tokio::time::sleep(left) => {}
+        }
+    }))
+}
+
+#[Object]
+impl SnapshotPublished {
+    async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
+        let (app, actor) = app_and_actor(ctx)?;
+        Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
+    }
+
+    /// A hash of the snapshot's content.
+    async fn version(&self) -> &str {
+        self.0.snapshot.digest()
+    }
+
+    /// The group's revision that it was compiled from.
+    async fn revision(&self) -> u64 {
+        self.0.snapshot.revision()
+    }
+
+    /// What it holds of each type.
+    async fn types(&self) -> Vec<TypeVersionObject> {
+        let snapshot = &self.0.snapshot;
+        let types = ResourceType::ALL.into_iter().map(|t| TypeVersionObject {
+            resource_type: t.into(),
+            version: snapshot.version(t).to_string(),
+            resource_count: int(snapshot.count(t)),
+        });
+        types.collect()
+    }
+}
+
+impl From<NodeChange> for NodeStatusChanged {
+    fn from(change: NodeChange) -> Self {
+        let (cause, resource_type) = match change.cause {
+            Cause::Current => (CauseEnum::Current, None),
+            Cause::Connected => (CauseEnum::Connected, None),
+            Cause::Acked(t) => (CauseEnum::Acked, Some(t.into())),
+            Cause::Nacked(t) => (CauseEnum::Nacked, Some(t.into())),
+            Cause::Settled => (CauseEnum::Settled, None),
+            Cause::Disconnected => (CauseEnum::Disconnected, None),
+            Cause::Missed => (CauseEnum::Missed, None),
+        };
+        Self { cause, resource_type, node: XdsNodeObject(change.node) }
+    }
+}
+
+impl Rollout {
+    fn new(version: String, progress: Progress) -> Self {
+        Self {
+            version,
+            revision: progress.revision.into(),
+            done: progress.is_done(),
+            progress: ProgressObject(progress),
+        }
+    }
+}

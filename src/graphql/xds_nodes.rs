@@ -1,0 +1,217 @@
+//! Nodes: the proxies that are connected, and how far each has come.
+//!
+//! `XdsNode` in the schema, because `Node` and `node` are Relay's words.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
+
+use super::app_and_actor;
+use super::global_id::{GlobalId as _, optional};
+use super::node_groups::NodeGroupObject;
+use super::scalars::Time;
+use crate::error::Error;
+use crate::nodes::{NodeId, NodeStatus, Refusal, TypeStatus};
+
+#[derive(Default)]
+pub(super) struct XdsNodeQuery;
+
+/// A type of xDS resources.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "XdsType", remote = "marchproxy_xds::ResourceType")]
+pub(super) enum XdsTypeEnum {
+    Runtime,
+    Secret,
+    Cluster,
+    Endpoint,
+    Listener,
+    Route,
+}
+
+/// How a proxy is talked to.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "XdsProtocol", remote = "marchproxy_xds::Protocol")]
+pub(super) enum XdsProtocolEnum {
+    /// State of the world: listeners and clusters always in full.
+    Sotw,
+    /// Incremental: what has changed.
+    Delta,
+}
+
+/// Why a proxy is in its group.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "GroupMatch", remote = "crate::nodes::Matched")]
+pub(super) enum MatchedEnum {
+    /// Its `node.id` is `cluster-<group id>`.
+    Id,
+    /// Its `node.cluster` is the group's name.
+    Cluster,
+    /// Its `metadata.node_group` is the group's name.
+    Metadata,
+    /// It names no group that there is, and is given the default one's.
+    Fallback,
+}
+
+pub(super) struct XdsNodeObject(pub(super) Arc<NodeStatus>);
+
+/// How far a proxy has come with one type.
+#[derive(SimpleObject)]
+#[graphql(name = "XdsTypeStatus")]
+pub(super) struct TypeStatusObject {
+    #[graphql(name = "type")]
+    resource_type: XdsTypeEnum,
+    /// What it was last sent; null if it held everything already.
+    sent_version: Option<String>,
+    sent_at: Option<Time>,
+    /// What it holds.
+    acked_version: Option<String>,
+    acked_at: Option<Time>,
+    /// The version that it refuses at present, if it does.
+    nacked_version: Option<String>,
+    /// What it refuses at present, in its own words.
+    nack: Option<RefusalObject>,
+}
+
+/// A response that a proxy refused.
+pub(super) struct RefusalObject(pub(super) Arc<Refusal>);
+
+#[Object]
+impl XdsNodeQuery {
+    /// The proxies of a node group, or of all, as this process has seen them.
+    async fn xds_nodes(&self, ctx: &Context<'_>, group: Option<ID>) -> Result<Vec<XdsNodeObject>> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let group = optional(group.as_ref(), "group")?;
+        Ok(app.nodes(actor, group)?.into_iter().map(XdsNodeObject).collect())
+    }
+
+    /// One proxy.
+    async fn xds_node(&self, ctx: &Context<'_>, id: ID) -> Result<XdsNodeObject> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let id = NodeId::parse(&id, "id")?;
+        let node = app.find_node(actor, id)?.ok_or_else(|| Error::not_found("node", id))?;
+        Ok(XdsNodeObject(node))
+    }
+}
+
+/// A proxy that talks xDS to this control plane.
+#[Object(name = "XdsNode")]
+impl XdsNodeObject {
+    async fn id(&self) -> ID {
+        self.0.id.global()
+    }
+
+    /// What it calls itself: `node.id` in its bootstrap.
+    async fn node_id(&self) -> &str {
+        &self.0.name
+    }
+
+    async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
+        let (app, actor) = app_and_actor(ctx)?;
+        Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
+    }
+
+    /// Why it is in that group.
+    async fn matched_by(&self) -> MatchedEnum {
+        self.0.matched.into()
+    }
+
+    async fn connected(&self) -> bool {
+        self.0.is_connected()
+    }
+
+    /// Since when it is connected, or was the last time.
+    async fn connected_since(&self) -> Time {
+        Time(self.0.connected_at)
+    }
+
+    async fn disconnected_at(&self) -> Option<Time> {
+        self.0.disconnected_at.map(Time)
+    }
+
+    /// Where it connects from.
+    async fn address(&self) -> Option<String> {
+        self.0.peer.map(|peer| peer.to_string())
+    }
+
+    /// What software it is, and which version.
+    async fn software(&self) -> &str {
+        &self.0.software
+    }
+
+    async fn protocol(&self) -> XdsProtocolEnum {
+        self.0.protocol.into()
+    }
+
+    /// The newest revision at which it had nothing left to do.
+    async fn revision(&self) -> Option<i64> {
+        self.0.settled.as_ref().map(|settled| settled.revision.into())
+    }
+
+    /// How far it has come with each type that it asks for.
+    async fn types(&self) -> Vec<TypeStatusObject> {
+        let types = self.0.types.iter();
+        types.map(|(t, status)| TypeStatusObject::new((*t).into(), status)).collect()
+    }
+
+    /// The last thing that it refused, even if that is mended by now.
+    async fn last_nack(&self) -> Option<RefusalObject> {
+        self.0.last_refusal.clone().map(RefusalObject)
+    }
+}
+
+impl TypeStatusObject {
+    fn new(resource_type: XdsTypeEnum, status: &TypeStatus) -> Self {
+        let text = |version: &Option<Arc<str>>| version.as_ref().map(ToString::to_string);
+        Self {
+            resource_type,
+            sent_version: text(&status.sent_version),
+            sent_at: status.sent_at.map(Time),
+            acked_version: text(&status.acked_version),
+            acked_at: status.acked_at.map(Time),
+            nacked_version: status.refused.as_ref().map(|refusal| refusal.version.to_string()),
+            nack: status.refused.clone().map(RefusalObject),
+        }
+    }
+}
+
+#[Object(name = "Nack")]
+impl RefusalObject {
+    #[graphql(name = "type")]
+    async fn resource_type(&self) -> XdsTypeEnum {
+        self.0.resource_type.into()
+    }
+
+    /// The version that was refused.
+    async fn version(&self) -> &str {
+        &self.0.version
+    }
+
+    /// The group's revision that it was compiled from.
+    async fn revision(&self) -> i64 {
+        self.0.revision.into()
+    }
+
+    /// The proxy's status code; not a stable one.
+    async fn code(&self) -> i32 {
+        self.0.code
+    }
+
+    /// The proxy's own words.
+    async fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The resources in the refused response.
+    async fn resource_names(&self) -> Vec<&str> {
+        self.0.resources.iter().map(|name| &**name).collect()
+    }
+
+    /// Those of them that the proxy's words name.
+    async fn culprits(&self) -> Vec<&str> {
+        self.0.culprits.iter().map(|name| &**name).collect()
+    }
+
+    async fn at(&self) -> Time {
+        Time(self.0.at)
+    }
+}

@@ -1,0 +1,201 @@
+//! Floor 2: the latest snapshot of each node group, and the news of newer ones.
+//!
+//! The map is the truth; a channel only says "look again". A receiver that
+//! lags behind has lost nothing: it looks once and is up to date. Each group
+//! has a channel of its own, so that what happens in one wakes nobody in
+//! another; ADS streams and subscriptions follow the same one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::stream::{self, Stream};
+use marchproxy_xds::Snapshot;
+use parking_lot::RwLock;
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use crate::model::{NodeGroupId, Revision};
+
+/// How much news a channel holds; more than a follower needs to look again.
+const RING: usize = 16;
+
+/// A snapshot and the group that it is for.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// Whose proxies are given it.
+    pub group: NodeGroupId,
+    /// What they are given.
+    pub snapshot: Arc<Snapshot>,
+}
+
+/// Holds the latest snapshots, and tells who follows them.
+#[derive(Debug)]
+pub struct Hub {
+    topics: RwLock<HashMap<NodeGroupId, Topic>>,
+    /// News of every group, for those who follow all of them.
+    all: broadcast::Sender<NodeGroupId>,
+}
+
+#[derive(Debug)]
+struct Topic {
+    current: Option<Arc<Snapshot>>,
+    news: broadcast::Sender<()>,
+}
+
+impl Default for Topic {
+    fn default() -> Self {
+        Self { current: None, news: broadcast::Sender::new(RING) }
+    }
+}
+
+impl Hub {
+    /// Makes a hub that holds nothing yet.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { topics: RwLock::default(), all: broadcast::Sender::new(RING) })
+    }
+
+    /// The latest snapshot of `group`, once there is one.
+    pub fn current(&self, group: NodeGroupId) -> Option<Arc<Snapshot>> {
+        self.topics.read().get(&group)?.current.clone()
+    }
+
+    /// The revision of the latest snapshot of each group.
+    pub fn revisions(&self) -> HashMap<NodeGroupId, Revision> {
+        let topics = self.topics.read();
+        let current =
+            topics.iter().filter_map(|(group, topic)| Some((*group, topic.current.as_ref()?)));
+        current.map(|(group, snapshot)| (group, snapshot.revision().into())).collect()
+    }
+
+    /// Publishes `next`, unless the same or a newer revision is already out.
+    ///
+    /// Only the publisher calls this. Returns whether it was news.
+    pub fn publish(&self, next: Published) -> bool {
+        let Published { group, snapshot } = next;
+        let news = {
+            let mut topics = self.topics.write();
+            let topic = topics.entry(group).or_default();
+            if topic.current.as_ref().is_some_and(|old| old.revision() >= snapshot.revision()) {
+                return false;
+            }
+            topic.current = Some(snapshot);
+            topic.news.clone()
+        };
+        // No receiver is no error.
+        news.send(()).ok();
+        self.all.send(group).ok();
+        true
+    }
+
+    /// Forgets a group that is gone; whoever follows it comes to the end.
+    pub fn forget(&self, group: NodeGroupId) {
+        self.topics.write().remove(&group);
+    }
+
+    /// The current snapshot of `group`, then each newer one.
+    ///
+    /// Newer ones that come while nobody polls are skipped but for the last.
+    pub fn follow(self: &Arc<Self>, group: NodeGroupId) -> impl Stream<Item = Published> + use<> {
+        // Subscribed before the first look, so there is no gap.
+        let news = self.topics.write().entry(group).or_default().news.subscribe();
+        stream::unfold((Arc::clone(self), news, None), move |(hub, mut news, seen)| async move {
+            loop {
+                if let Some(snapshot) = hub.current(group)
+                    && seen < Some(snapshot.revision())
+                {
+                    let seen = Some(snapshot.revision());
+                    return Some((Published { group, snapshot }, (hub, news, seen)));
+                }
+                if let Err(RecvError::Closed) = news.recv().await {
+                    return None;
+                }
+            }
+        })
+    }
+
+    /// The current snapshot of every group, then each newer one.
+    pub fn follow_all(self: &Arc<Self>) -> impl Stream<Item = Published> + use<> {
+        let news = self.all.subscribe();
+        let state = (Arc::clone(self), news, HashMap::new());
+        stream::unfold(state, |(hub, mut news, mut seen)| async move {
+            loop {
+                if let Some(next) = hub.unseen(&seen) {
+                    seen.insert(next.group, next.snapshot.revision());
+                    return Some((next, (hub, news, seen)));
+                }
+                if let Err(RecvError::Closed) = news.recv().await {
+                    return None;
+                }
+            }
+        })
+    }
+
+    /// Some group's snapshot that is newer than what was seen of it.
+    fn unseen(&self, seen: &HashMap<NodeGroupId, u64>) -> Option<Published> {
+        self.topics.read().iter().find_map(|(group, topic)| {
+            let snapshot = topic.current.as_ref()?;
+            let newer = seen.get(group).is_none_or(|seen| *seen < snapshot.revision());
+            newer.then(|| Published { group: *group, snapshot: Arc::clone(snapshot) })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+
+    use super::*;
+
+    fn published(group: i32, revision: u64) -> Published {
+        let snapshot = Snapshot::new(revision, []).unwrap();
+        Published { group: group.try_into().unwrap(), snapshot: Arc::new(snapshot) }
+    }
+
+    async fn next_revision(stream: &mut (impl Stream<Item = Published> + Unpin)) -> u64 {
+        stream.next().await.unwrap().snapshot.revision()
+    }
+
+    #[tokio::test]
+    async fn a_follower_that_lags_sees_the_latest() {
+        let hub = Hub::new();
+        let mut follower = Box::pin(hub.follow(1.try_into().unwrap()));
+        hub.publish(published(1, 1));
+        assert_eq!(next_revision(&mut follower).await, 1);
+        for revision in 2..=100 {
+            hub.publish(published(1, revision));
+        }
+        assert_eq!(next_revision(&mut follower).await, 100);
+    }
+
+    #[tokio::test]
+    async fn the_hub_never_goes_back() {
+        let hub = Hub::new();
+        assert!(hub.publish(published(1, 2)));
+        assert!(!hub.publish(published(1, 2)));
+        assert!(!hub.publish(published(1, 1)));
+        assert_eq!(hub.current(1.try_into().unwrap()).unwrap().revision(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_follower_of_all_sees_the_latest_of_each() {
+        let hub = Hub::new();
+        hub.publish(published(1, 1));
+        let mut follower = Box::pin(hub.follow_all());
+        assert_eq!(next_revision(&mut follower).await, 1);
+        for revision in 1..=100 {
+            hub.publish(published(2, revision));
+        }
+        assert_eq!(next_revision(&mut follower).await, 100);
+        hub.publish(published(1, 7));
+        assert_eq!(next_revision(&mut follower).await, 7);
+    }
+
+    #[tokio::test]
+    async fn a_forgotten_group_ends_its_followers() {
+        let hub = Hub::new();
+        hub.publish(published(1, 1));
+        let mut follower = Box::pin(hub.follow(1.try_into().unwrap()));
+        assert_eq!(next_revision(&mut follower).await, 1);
+        hub.forget(1.try_into().unwrap());
+        assert!(follower.next().await.is_none());
+    }
+}

@@ -1,0 +1,107 @@
+//! A listener: where proxies accept traffic.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+
+use super::service::set;
+use super::{ListenerId, Name, NodeGroupId, Port, ServiceId};
+
+/// A listener as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its identity.
+    pub id: ListenerId,
+    /// The node group whose proxies open it; it never changes.
+    pub group: NodeGroupId,
+    /// Whether it is the group's first: HTTP services answer on it by name.
+    pub is_default: bool,
+    /// What people configured.
+    pub spec: ListenerSpec,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What people configure of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerSpec {
+    /// Unique within the group; Envoy shows it.
+    pub name: Name,
+    /// The address that proxies bind.
+    pub address: IpAddr,
+    /// The port that they bind.
+    pub port: Port,
+    /// What is done with a connection.
+    pub protocol: ListenerProtocol,
+}
+
+/// What a listener does with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ListenerProtocol {
+    /// Reads requests and routes each by its host and path.
+    Http,
+    /// Hands the bytes on to one service.
+    Tcp(ServiceId),
+}
+
+/// What to change of a listener; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "as in ListenerSpec")]
+pub struct ListenerChange {
+    pub name: Option<Name>,
+    pub address: Option<IpAddr>,
+    pub port: Option<Port>,
+    pub protocol: Option<ListenerProtocol>,
+}
+
+impl ListenerSpec {
+    /// What a group's default listener is called; dashboards refer to it.
+    pub const DEFAULT_NAME: &'static str = "marchproxy_listener";
+    /// The port of a group's default listener.
+    pub const DEFAULT_PORT: i32 = 10_000;
+
+    /// Applies `change`.
+    #[must_use]
+    pub fn changed(mut self, change: ListenerChange) -> Self {
+        set(&mut self.name, change.name);
+        set(&mut self.address, change.address);
+        set(&mut self.port, change.port);
+        set(&mut self.protocol, change.protocol);
+        self
+    }
+
+    /// Whether both would bind the same address on one machine.
+    pub fn clashes_with(&self, other: &Self) -> bool {
+        let overlap = self.address == other.address
+            || self.address.is_unspecified()
+            || other.address.is_unspecified();
+        self.port == other.port && overlap
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unspecified_address_takes_the_port_everywhere() {
+        let at = |address: &str, port: i32| ListenerSpec {
+            name: "l".to_owned().try_into().unwrap(),
+            address: address.parse().unwrap(),
+            port: port.try_into().unwrap(),
+            protocol: ListenerProtocol::Http,
+        };
+        let table = [
+            (at("0.0.0.0", 80), at("127.0.0.1", 80), true),
+            (at("127.0.0.2", 80), at("127.0.0.1", 80), false),
+            (at("127.0.0.1", 80), at("127.0.0.1", 80), true),
+            (at("0.0.0.0", 80), at("0.0.0.0", 81), false),
+        ];
+        for (a, b, want) in table {
+            assert_eq!(a.clashes_with(&b), want, "{a:?} {b:?}");
+            assert_eq!(b.clashes_with(&a), want, "{b:?} {a:?}");
+        }
+    }
+}

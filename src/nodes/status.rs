@@ -1,0 +1,237 @@
+//! What is known of one node.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use marchproxy_xds::{Event, Protocol, ResourceType};
+
+use crate::model::{NodeGroupId, Revision};
+
+/// Names a node within this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(u64);
+
+/// One proxy, as far as this process has seen it.
+#[derive(Clone, Debug)]
+pub struct NodeStatus {
+    /// Its identity here.
+    pub id: NodeId,
+    /// What it calls itself (`node.id`); several may do so alike.
+    pub name: String,
+    /// The group whose snapshots it is given.
+    pub group: NodeGroupId,
+    /// Why it is in that group.
+    pub matched: Matched,
+    /// Where it connects from.
+    pub peer: Option<SocketAddr>,
+    /// How it is talked to.
+    pub protocol: Protocol,
+    /// What software it is, and which version.
+    pub software: String,
+    /// Since when it is connected, or was the last time.
+    pub connected_at: DateTime<Utc>,
+    /// Since when it is gone.
+    pub disconnected_at: Option<DateTime<Utc>>,
+    /// How far it has come with each type that it asks for.
+    pub types: BTreeMap<ResourceType, TypeStatus>,
+    /// The newest revision at which nothing was left to do.
+    pub settled: Option<Settled>,
+    /// The last thing that it refused, even if that is mended by now.
+    pub last_refusal: Option<Arc<Refusal>>,
+    /// The place of this state among the changes of all nodes.
+    pub change: u64,
+}
+
+/// Why a node is in its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matched {
+    /// Its id is `cluster-<group id>`.
+    Id,
+    /// Its `node.cluster` is the group's name.
+    Cluster,
+    /// Its `metadata.node_group` is the group's name.
+    Metadata,
+    /// Nothing in it names a group: it is given the default one's.
+    Fallback,
+}
+
+/// How far a node has come with one type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TypeStatus {
+    /// What it was last sent.
+    pub sent_version: Option<Arc<str>>,
+    /// When.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// What it holds.
+    pub acked_version: Option<Arc<str>>,
+    /// Since when.
+    pub acked_at: Option<DateTime<Utc>>,
+    /// What of this type it refuses at present.
+    pub refused: Option<Arc<Refusal>>,
+}
+
+/// A response that a node refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The type that it was of.
+    pub resource_type: ResourceType,
+    /// The version that was refused.
+    pub version: Arc<str>,
+    /// The revision that it was compiled from.
+    pub revision: Revision,
+    /// The node's status code; not a stable one.
+    pub code: i32,
+    /// The node's own words.
+    pub message: String,
+    /// The resources in the refused response.
+    pub resources: Vec<Arc<str>>,
+    /// Those of them that the node's words name.
+    pub culprits: Vec<Arc<str>>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// A revision at which nothing was left to do for a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Which.
+    pub revision: Revision,
+    /// The types with something in them that the node refuses.
+    pub held: Vec<ResourceType>,
+}
+
+/// How a node stands towards one revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It has not answered to all of it yet.
+    Pending,
+    /// It holds all that the revision changed.
+    Acked,
+    /// It refuses some of what the revision changed.
+    Nacked,
+}
+
+/// What made a node's status change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Nothing did: this is how it stood when the follower came.
+    Current,
+    /// It connected.
+    Connected,
+    /// It accepted a response.
+    Acked(ResourceType),
+    /// It refused a response.
+    Nacked(ResourceType),
+    /// It has nothing left to do at its snapshot's revision.
+    Settled,
+    /// It went away.
+    Disconnected,
+    /// Several things that the follower was too slow for.
+    Missed,
+}
+
+/// A change of a node's status, and the status since.
+#[derive(Clone, Debug)]
+pub struct NodeChange {
+    /// What happened.
+    pub cause: Cause,
+    /// How the node stands since.
+    pub node: Arc<NodeStatus>,
+}
+
+impl From<u64> for NodeId {
+    fn from(id: u64) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl NodeStatus {
+    /// Whether it is connected now.
+    pub fn is_connected(&self) -> bool {
+        self.disconnected_at.is_none()
+    }
+
+    /// What it refuses of what `revision` or a later one changed.
+    pub fn refusal_since(&self, revision: Revision) -> Option<&Arc<Refusal>> {
+        let refusals = self.types.values().filter_map(|status| status.refused.as_ref());
+        refusals.filter(|refusal| refusal.revision >= revision).min_by_key(|refusal| refusal.at)
+    }
+
+    /// How it stands towards `revision`.
+    pub fn standing(&self, revision: Revision) -> Standing {
+        if self.refusal_since(revision).is_some() {
+            Standing::Nacked
+        } else if self.settled.as_ref().is_some_and(|settled| settled.revision >= revision) {
+            Standing::Acked
+        } else {
+            Standing::Pending
+        }
+    }
+
+    /// Takes note of what happened on the node's stream.
+    pub fn observe(&mut self, event: Event, now: DateTime<Utc>) {
+        match event {
+            Event::Sent { resource_type, version, .. } => {
+                let status = self.types.entry(resource_type).or_default();
+                status.sent_version = Some(version);
+                status.sent_at = Some(now);
+            }
+            Event::Acked { resource_type, version, .. } => {
+                let status = self.types.entry(resource_type).or_default();
+                status.acked_version = Some(version);
+                status.acked_at = Some(now);
+            }
+            Event::Nacked {
+                resource_type,
+                version,
+                revision,
+                code,
+                message,
+                resources,
+                culprits,
+            } => {
+                let refusal = Arc::new(Refusal {
+                    resource_type,
+                    version,
+                    revision: revision.into(),
+                    code,
+                    message,
+                    resources,
+                    culprits,
+                    at: now,
+                });
+                self.last_refusal = Some(Arc::clone(&refusal));
+                self.types.entry(resource_type).or_default().refused = Some(refusal);
+            }
+            Event::Settled { revision, held } => {
+                for (resource_type, status) in &mut self.types {
+                    if !held.contains(resource_type) {
+                        status.refused = None;
+                    }
+                }
+                self.settled = Some(Settled { revision: revision.into(), held });
+            }
+        }
+    }
+}
+
+impl Cause {
+    /// What followers are told of an event; nothing of what was merely sent.
+    pub fn of(event: &Event) -> Option<Self> {
+        match event {
+            Event::Sent { .. } => None,
+            Event::Acked { resource_type, .. } => Some(Self::Acked(*resource_type)),
+            Event::Nacked { resource_type, .. } => Some(Self::Nacked(*resource_type)),
+            Event::Settled { .. } => Some(Self::Settled),
+        }
+    }
+}

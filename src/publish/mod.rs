@@ -1,0 +1,107 @@
+//! Floor 3: the only writer of the hub.
+//!
+//! The publisher is a reconciler: whenever it is nudged, and every half minute
+//! all the same, it looks which groups have a newer revision in the database
+//! than in the hub, and publishes those. It is told nothing that it would have
+//! to believe, so there is one path for a change made here, for one made by
+//! another process, and for start-up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
+use tokio::time::{self, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::compile::compile;
+use crate::error::{Error, Result};
+use crate::hub::{Hub, Published};
+use crate::model::{NodeGroupId, Revision};
+use crate::nodes::Nodes;
+use crate::store::Store;
+
+const TICK: Duration = Duration::from_secs(30);
+
+/// Wakes the publisher. Says nothing but "look again".
+#[derive(Clone, Debug, Default)]
+pub struct Nudge(Arc<Notify>);
+
+/// Brings what is committed into the hub.
+#[derive(Debug)]
+pub struct Publisher {
+    store: Store,
+    hub: Arc<Hub>,
+    nodes: Arc<Nodes>,
+    nudge: Nudge,
+}
+
+impl Nudge {
+    /// Wakes the publisher now, or, if it is at work, once more after that.
+    pub fn nudge(&self) {
+        self.0.notify_one();
+    }
+}
+
+impl Publisher {
+    /// Makes a publisher, and what wakes it.
+    pub fn new(store: Store, hub: Arc<Hub>, nodes: Arc<Nodes>) -> (Self, Nudge) {
+        let nudge = Nudge::default();
+        (Self { store, hub, nodes, nudge: nudge.clone() }, nudge)
+    }
+
+    /// Publishes until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut tick = time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = self.nudge.0.notified() => {}
+                _ = tick.tick() => {}
+            }
+            if let Err(e) = self.reconcile().await {
+                tracing::error!(error = &e as &dyn std::error::Error, "cannot publish");
+            }
+        }
+    }
+
+    /// Publishes what the database has and the hub does not; once.
+    pub async fn reconcile(&self) -> Result<()> {
+        let committed = self.store.read().await?.revisions().await?;
+        let published = self.hub.revisions();
+        for group in published.keys() {
+            if !committed.iter().any(|(id, _)| id == group) {
+                self.hub.forget(*group);
+                self.nodes.forget(*group);
+                tracing::info!(node_group.id = %group, "forgot a deleted node group");
+            }
+        }
+        for (group, revision) in committed {
+            if published.get(&group).is_none_or(|out| *out < revision)
+                && let Err(e) = self.publish(group, revision).await
+            {
+                // One group's trouble is not another's.
+                let error = &e as &dyn std::error::Error;
+                tracing::error!(error, node_group.id = %group, %revision, "cannot publish");
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, group: NodeGroupId, revision: Revision) -> Result<()> {
+        let state = match self.store.read().await?.desired_state(group).await {
+            Err(Error::NotFound { .. }) => return Ok(()), // deleted since; the next look forgets it
+            state => state?,
+        };
+        let compiled = spawn_blocking(move || compile(&state)).await.map_err(Error::internal)?;
+        // It did compile when it was committed, so this is our fault.
+        let snapshot = Arc::new(compiled.map_err(Error::internal)?);
+        let version = Arc::clone(snapshot.digest());
+        if self.hub.publish(Published { group, snapshot }) {
+            tracing::info!(node_group.id = %group, %revision, %version, "published a snapshot");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! Helpers for reading rows: what stands in the database is parsed like any
+//! other input, and a row that breaks a rule is our fault.
+
+use sea_orm::JsonValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+
+/// A row that does not hold what its type says.
+#[derive(Debug, thiserror::Error)]
+#[error("{table}.{column} of row {id} is broken: {reason}")]
+struct BrokenRow {
+    table: &'static str,
+    column: &'static str,
+    id: i32,
+    reason: String,
+}
+
+/// Which row is being read, for the log if it is broken.
+#[derive(Clone, Copy)]
+pub(super) struct Row {
+    pub(super) table: &'static str,
+    pub(super) id: i32,
+}
+
+impl Row {
+    /// Parses one column.
+    pub(super) fn parse<T, U: TryFrom<T>>(self, column: &'static str, value: T) -> Result<U>
+    where
+        U::Error: ToString,
+    {
+        U::try_from(value).map_err(|reason| self.broken(column, reason))
+    }
+
+    /// Parses one JSON column.
+    pub(super) fn json<T: DeserializeOwned>(
+        self,
+        column: &'static str,
+        value: JsonValue,
+    ) -> Result<T> {
+        serde_json::from_value(value).map_err(|reason| self.broken(column, reason))
+    }
+
+    /// Says that a column is broken.
+    #[expect(clippy::needless_pass_by_value, reason = "an error, passed on by map_err")]
+    pub(super) fn broken(self, column: &'static str, reason: impl ToString) -> Error {
+        let Self { table, id } = self;
+        Error::internal(BrokenRow { table, column, id, reason: reason.to_string() })
+    }
+}
+
+/// Writes a domain type as a JSON column.
+pub(super) fn to_json(value: &impl Serialize) -> JsonValue {
+    serde_json::to_value(value).expect("domain types have text keys and finite numbers")
+}
