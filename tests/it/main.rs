@@ -1,1 +1,4 @@
-fn main() {}
+//! The integration tests: one binary, against real parts.
+
+mod support;
+mod traffic;

@@ -1,0 +1,142 @@
+//! Small states to compile: one group, and what a test adds to it.
+
+use std::fmt::Debug;
+
+use chrono::{DateTime, Utc};
+
+use crate::model::{
+    Backend, DesiredState, Endpoint, Forward, HttpVersion, Listener, ListenerProtocol,
+    ListenerSpec, LoadBalancing, NodeGroup, NodeGroupSpec, PathMatch, Protocol, Route, RouteAction,
+    RouteSpec, Service, ServiceSpec, Timeouts,
+};
+
+const EPOCH: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+/// Parses what a test wrote down.
+pub(super) fn text<T: TryFrom<String, Error: Debug>>(text: &str) -> T {
+    text.to_owned().try_into().unwrap()
+}
+
+/// Parses a number that a test wrote down.
+pub(super) fn number<T: TryFrom<i32, Error: Debug>>(number: i32) -> T {
+    number.try_into().unwrap()
+}
+
+/// A group with the listener that it has from the start, and nothing else.
+pub(super) fn state() -> DesiredState {
+    let spec = NodeGroupSpec {
+        name: text(NodeGroupSpec::DEFAULT_NAME),
+        description: String::new(),
+        runtime: [].into(),
+    };
+    let group = NodeGroup {
+        id: number(1),
+        is_default: true,
+        revision: 1_i64.into(),
+        spec,
+        created_at: EPOCH,
+        updated_at: EPOCH,
+    };
+    let default = Listener {
+        is_default: true,
+        ..listener(1, ListenerSpec::DEFAULT_NAME, ListenerSpec::DEFAULT_PORT)
+    };
+    DesiredState { group, services: vec![], routes: vec![], listeners: vec![default] }
+}
+
+/// The group with these services.
+pub(super) fn serving(services: impl Into<Vec<Service>>) -> DesiredState {
+    DesiredState { services: services.into(), ..state() }
+}
+
+/// The group with service 1, `api`, and these routes.
+pub(super) fn routing(routes: impl Into<Vec<Route>>) -> DesiredState {
+    DesiredState { routes: routes.into(), ..serving([service(1, "api", &["10.0.0.1:80"])]) }
+}
+
+/// An HTTP service with these endpoints, as in `10.0.0.1:80`.
+pub(super) fn service(id: i32, name: &str, endpoints: &[&str]) -> Service {
+    let spec = ServiceSpec {
+        name: text(name),
+        protocol: Protocol::Http(HttpVersion::Http1),
+        endpoints: endpoints.iter().map(|endpoint| self::endpoint(endpoint)).collect(),
+        load_balancing: LoadBalancing::RoundRobin,
+        timeouts: Timeouts {
+            connect: number(5000),
+            request: number(15_000),
+            idle: number(3_600_000),
+        },
+        health_check: None,
+        tls: None,
+    };
+    Service { id: number(id), group: number(1), spec, created_at: EPOCH, updated_at: EPOCH }
+}
+
+/// A TCP service with one endpoint.
+pub(super) fn tcp_service(id: i32, name: &str, endpoint: &str) -> Service {
+    let mut service = service(id, name, &[endpoint]);
+    service.spec.protocol = Protocol::Tcp;
+    service
+}
+
+/// An endpoint, as in `10.0.0.1:80`.
+pub(super) fn endpoint(endpoint: &str) -> Endpoint {
+    let (host, port) = endpoint.rsplit_once(':').unwrap();
+    Endpoint { host: text(host), port: number(port.parse().unwrap()), weight: number(1) }
+}
+
+/// An HTTP listener on every IPv4 address.
+pub(super) fn listener(id: i32, name: &str, port: i32) -> Listener {
+    let spec = ListenerSpec {
+        name: text(name),
+        address: "0.0.0.0".parse().unwrap(),
+        port: number(port),
+        protocol: ListenerProtocol::Http,
+    };
+    Listener {
+        id: number(id),
+        group: number(1),
+        is_default: false,
+        spec,
+        created_at: EPOCH,
+        updated_at: EPOCH,
+    }
+}
+
+/// A TCP listener in front of one service.
+pub(super) fn tcp_listener(id: i32, name: &str, port: i32, service: i32) -> Listener {
+    let mut listener = listener(id, name, port);
+    listener.spec.protocol = ListenerProtocol::Tcp(number(service));
+    listener
+}
+
+/// A route of the default listener, for `a.example`.
+pub(super) fn route(id: i32, name: &str, path: PathMatch, action: RouteAction) -> Route {
+    let spec = RouteSpec {
+        name: text(name),
+        listener: number(1),
+        hosts: vec![text("a.example")],
+        path,
+        methods: vec![],
+        headers: vec![],
+        priority: 0,
+        action,
+    };
+    Route { id: number(id), group: number(1), spec, created_at: EPOCH, updated_at: EPOCH }
+}
+
+/// Every path that starts with this.
+pub(super) fn prefix(path: &str) -> PathMatch {
+    PathMatch::Prefix(text(path))
+}
+
+/// To these services, with these weights.
+pub(super) fn forward(backends: &[(i32, i32)]) -> Forward {
+    let backend = |(service, weight)| Backend { service: number(service), weight: number(weight) };
+    Forward { backends: backends.iter().copied().map(backend).collect(), ..Forward::default() }
+}
+
+/// To service 1.
+pub(super) fn to_api() -> RouteAction {
+    RouteAction::Forward(forward(&[(1, 1)]))
+}

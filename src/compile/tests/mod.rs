@@ -1,0 +1,11 @@
+//! What a desired state compiles to.
+//!
+//! [`given`] builds states, [`shown`] writes messages down for people. The
+//! golden files stand in `../snapshots`; `cargo insta review` changes them.
+
+mod errors;
+mod given;
+mod golden;
+mod order;
+mod properties;
+mod shown;

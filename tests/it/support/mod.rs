@@ -1,0 +1,41 @@
+//! What the tests stand on: a real server process, real Envoys, real upstreams
+//! and a real subscription client, each on free loopback ports of its own.
+
+mod envoy;
+mod plane;
+mod ports;
+mod process;
+mod subscription;
+mod traffic;
+mod upstream;
+
+use std::time::Duration;
+
+pub(crate) use envoy::{Envoy, Protocol};
+pub(crate) use plane::{Answer, Plane};
+pub(crate) use ports::{TakenPort, free_port};
+pub(crate) use subscription::{Event, Subscription};
+pub(crate) use traffic::{Report, Traffic};
+pub(crate) use upstream::Upstream;
+
+/// How long a test waits for something that must come.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+/// Asks again and again until the answer is good; the last bad one is told.
+///
+/// For what tells nobody when it changes: the admin page of an Envoy, a port
+/// that opens. What does tell is waited for by subscription.
+pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFn() -> Result<T, String>) -> T {
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    loop {
+        tick.tick().await;
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(last) if tokio::time::Instant::now() > deadline => {
+                panic!("{what}: not within {LIMIT:?}; last seen: {last}")
+            }
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! A control plane: the real binary, with a database of its own.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::process::Process;
+use super::{Subscription, eventually, free_port};
+
+/// What tokens are signed with, so that a test can sign its own.
+pub(crate) const SECRET_KEY: &str = "a secret for tests, and for nothing else";
+const PASSWORD: &str = "correct horse battery staple";
+
+/// A running control plane, signed in as its administrator.
+pub(crate) struct Plane {
+    process: Process,
+    dir: TempDir,
+    http: u16,
+    xds: u16,
+    /// Where the default group's Envoys accept traffic.
+    pub(crate) listener: u16,
+    client: reqwest::Client,
+    token: String,
+}
+
+/// What GraphQL answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer(pub(crate) Value);
+
+impl Plane {
+    /// Starts a control plane whose default listener is on a free port.
+    pub(crate) async fn start() -> Self {
+        let mut plane = Self::start_as_newcomers_do().await;
+        let listeners = plane.ask("{ listeners { nodes { id } } }", json!({})).await.data();
+        let id = &listeners["listeners"]["nodes"][0]["id"];
+        plane.listener = free_port();
+        let input = json!({ "id": id, "address": "127.0.0.1", "port": plane.listener });
+        plane.change("updateListener", "UpdateListenerInput", input).await;
+        plane
+    }
+
+    /// Starts a control plane as it comes.
+    pub(crate) async fn start_as_newcomers_do() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (http, xds) = (free_port(), free_port());
+        let process = Process::start(&mut serve(&dir, http, xds), &dir.path().join("log"));
+        let client = reqwest::Client::new();
+        let mut plane =
+            Self { process, dir, http, xds, listener: 10_000, client, token: String::new() };
+        plane.wait_until_healthy().await;
+        plane.sign_in().await;
+        plane
+    }
+
+    async fn wait_until_healthy(&self) {
+        let url = format!("http://127.0.0.1:{}/healthz", self.http);
+        eventually("the server is healthy", async || {
+            let answer = self.client.get(&url).send().await.map_err(|e| e.to_string())?;
+            let status = answer.status();
+            if status.is_success() { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await;
+    }
+
+    async fn sign_in(&mut self) {
+        let login = "mutation($input: LoginInput!) { login(input: $input) { token } }";
+        let input = json!({ "input": { "username": "admin", "password": PASSWORD } });
+        let data = self.ask_as(None, login, input).await.data();
+        data["login"]["token"].as_str().unwrap().clone_into(&mut self.token);
+    }
+
+    /// Kills the server (SIGKILL), as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Asks the server to stop (SIGTERM), and says how it ended.
+    pub(crate) fn terminate(&mut self) -> std::process::ExitStatus {
+        self.process.terminate()
+    }
+
+    /// Starts the server again, on the same ports and database.
+    pub(crate) async fn start_again(&mut self) {
+        let mut command = serve(&self.dir, self.http, self.xds);
+        self.process = Process::start(&mut command, &self.dir.path().join("log"));
+        self.wait_until_healthy().await;
+    }
+
+    /// Asks GraphQL as the administrator.
+    pub(crate) async fn ask(&self, query: &str, variables: Value) -> Answer {
+        self.ask_as(Some(&format!("Bearer {}", self.token)), query, variables).await
+    }
+
+    /// Asks GraphQL with this `Authorization`, or none.
+    pub(crate) async fn ask_as(
+        &self,
+        authorization: Option<&str>,
+        query: &str,
+        variables: Value,
+    ) -> Answer {
+        let url = format!("http://127.0.0.1:{}/graphql", self.http);
+        let body = json!({ "query": query, "variables": variables });
+        let mut request = self.client.post(url).json(&body);
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        Answer(request.send().await.unwrap().json().await.unwrap())
+    }
+
+    /// Runs a mutation that must succeed, and returns its payload.
+    pub(crate) async fn change(&self, mutation: &str, input_type: &str, input: Value) -> Value {
+        self.change_and_wait(mutation, input_type, input, Value::Null).await
+    }
+
+    /// As [`Plane::change`], once the Envoys have answered as `wait_for` says.
+    pub(crate) async fn change_and_wait(
+        &self,
+        mutation: &str,
+        input_type: &str,
+        input: Value,
+        wait_for: Value,
+    ) -> Value {
+        let noun = match mutation {
+            m if m.starts_with("delete") => "deletedId".to_owned(),
+            m => {
+                let noun = m.trim_start_matches("create").trim_start_matches("update");
+                let (first, rest) = noun.split_at(1);
+                format!("{}{rest} {{ id }}", first.to_lowercase())
+            }
+        };
+        let query = format!(
+            "mutation($input: {input_type}!, $wait: WaitForInput) {{
+               {mutation}(input: $input, waitFor: $wait) {{
+                 {noun} revision version
+                 rollout {{ outcome total acked nacked pending
+                   nodes {{ standing node {{ nodeId }} nack {{ type message culprits }} }} }}
+               }}
+             }}"
+        );
+        let variables = json!({ "input": input, "wait": wait_for });
+        self.ask(&query, variables).await.data()[mutation].clone()
+    }
+
+    /// Creates a service for an upstream, once every Envoy has it; its id.
+    pub(crate) async fn create_service(&self, name: &str, port: u16) -> Value {
+        let input = json!({ "name": name, "ipFqdn": "127.0.0.1", "port": port });
+        let wait = json!({ "nodes": "ALL", "timeoutMs": 20000 });
+        let payload =
+            self.change_and_wait("createService", "CreateServiceInput", input, wait).await;
+        payload["service"]["id"].clone()
+    }
+
+    /// Follows a subscription as the administrator.
+    pub(crate) async fn subscribe(&self, query: &str, variables: Value) -> Subscription {
+        Subscription::open(self.http, &self.token, query, variables).await
+    }
+
+    /// Waits until an Envoy that calls itself `name` has all that it asks for.
+    pub(crate) async fn wait_for_node(&self, name: &str) {
+        let query = "subscription { nodeStatusChanged { node {
+            nodeId connected revision types { type ackedVersion } } } }";
+        let mut changes = self.subscribe(query, json!({})).await;
+        changes
+            .until(&format!("{name} is up"), |change| {
+                let node = &change["nodeStatusChanged"]["node"];
+                let routed = node["types"].as_array().is_some_and(|types| {
+                    types.iter().any(|t| t["type"] == "ROUTE" && !t["ackedVersion"].is_null())
+                });
+                node["nodeId"] == name && node["connected"] == true && routed
+            })
+            .await;
+    }
+
+    /// Prints an Envoy bootstrap, as the command does.
+    pub(crate) fn bootstrap(&self, arguments: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_marchproxy"))
+            .args(["bootstrap", "--xds-port", &self.xds.to_string()])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The default group: its id, revision and the version of its snapshot.
+    pub(crate) async fn state(&self) -> Value {
+        let query = "{ nodeGroups { nodes { id name revision snapshot { revision version } } }
+            services(first: 200) { nodes { id name endpoints { host port weight } } }
+            routes(first: 200) { nodes { id name hosts } }
+            listeners(first: 200) { nodes { id name port } } }";
+        self.ask(query, json!({})).await.data()
+    }
+
+    /// What the server has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap()
+    }
+
+    /// Where this plane's files are.
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+
+    /// The port of HTTP.
+    pub(crate) fn http_port(&self) -> u16 {
+        self.http
+    }
+
+    /// The port of xDS.
+    pub(crate) fn xds_port(&self) -> u16 {
+        self.xds
+    }
+}
+
+fn serve(dir: &TempDir, http: u16, xds: u16) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_marchproxy"));
+    command.arg("serve").env_clear();
+    command.envs([
+        ("DATA_DIR", dir.path().join("data").to_str().unwrap()),
+        ("PORT", &http.to_string()),
+        ("XDS_GRPC_PORT", &xds.to_string()),
+        ("SECRET_KEY", SECRET_KEY),
+        ("ADMIN_PASSWORD", PASSWORD),
+    ]);
+    command
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- what the server logged:\n{}", self.log());
+        }
+    }
+}
+
+impl Answer {
+    /// The data of an answer that must have no errors.
+    pub(crate) fn data(self) -> Value {
+        assert!(self.0["errors"].is_null(), "GraphQL refused: {:#}", self.0["errors"]);
+        self.0["data"].clone()
+    }
+
+    /// The first error, which must be there.
+    pub(crate) fn error(&self) -> &Value {
+        assert!(self.0["errors"][0].is_object(), "GraphQL did not refuse: {:#}", self.0);
+        &self.0["errors"][0]
+    }
+}
