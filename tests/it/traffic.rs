@@ -83,10 +83,8 @@ async fn a_route_with_two_weighted_services_splits(protocol: Protocol) {
     let plane = Plane::start().await;
     let (one, two) = (Upstream::start("one").await, Upstream::start("two").await);
     let _envoy = Envoy::start(&plane, protocol).await;
-    let (a, b) = (
-        plane.create_service("a", one.port()).await,
-        plane.create_service("b", two.port()).await,
-    );
+    let (a, b) =
+        (plane.create_service("a", one.port()).await, plane.create_service("b", two.port()).await);
     let input = json!({
         "name": "split", "hosts": ["split.example"],
         "backends": [{ "service": a, "weight": 3 }, { "service": b, "weight": 1 }],
@@ -114,13 +112,13 @@ async fn a_refused_listener_is_seen_and_the_next_good_change_is_accepted(protoco
     let query = "subscription { nodeStatusChanged {
         cause type node { nodeId lastNack { type message } } } }";
     let mut changes = plane.subscribe(query, json!({})).await;
+    assert_eq!(changes.next().await.unwrap()["nodeStatusChanged"]["cause"], "CURRENT");
 
     // The mutation does not wait for its time to be up: it says who refused.
     let input = json!({ "name": "extra", "address": "127.0.0.1", "port": taken.port() });
     let began = tokio::time::Instant::now();
     let wait = json!({ "nodes": "ALL", "timeoutMs": 60000 });
-    let refused =
-        plane.change_and_wait("createListener", "CreateListenerInput", input, wait).await;
+    let refused = plane.change_and_wait("createListener", "CreateListenerInput", input, wait).await;
     assert!(began.elapsed() < Duration::from_secs(20), "it waited for {:?}", began.elapsed());
     let rollout = &refused["rollout"];
     assert_eq!(rollout["outcome"], "NACKED", "{refused:#}");
@@ -153,8 +151,7 @@ async fn a_refused_listener_is_seen_and_the_next_good_change_is_accepted(protoco
     // Mended, it is accepted, and nothing is refused any more.
     let port = free_port();
     let input = json!({ "id": refused["listener"]["id"], "port": port });
-    let mended =
-        plane.change_and_wait("updateListener", "UpdateListenerInput", input, all()).await;
+    let mended = plane.change_and_wait("updateListener", "UpdateListenerInput", input, all()).await;
     assert_eq!(mended["rollout"]["outcome"], "ACKED", "{mended:#}");
     let node = plane.ask(nodes, json!({})).await.data()["xdsNodes"][0].clone();
     assert!(listeners(&node)["nackedVersion"].is_null(), "{node:#}");
@@ -347,8 +344,7 @@ async fn runtime_settings_reach_the_envoy(protocol: Protocol) {
         { "key": "c.text", "value": "some text" },
     ]);
     let input = json!({ "id": state["nodeGroups"]["nodes"][0]["id"], "runtime": runtime });
-    let set =
-        plane.change_and_wait("updateNodeGroup", "UpdateNodeGroupInput", input, all()).await;
+    let set = plane.change_and_wait("updateNodeGroup", "UpdateNodeGroupInput", input, all()).await;
     assert_eq!(set["rollout"]["outcome"], "ACKED", "{set:#}");
     let shown: Value = serde_json::from_str(&envoy.admin("/runtime").await.unwrap()).unwrap();
     for (key, value) in

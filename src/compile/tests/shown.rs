@@ -40,7 +40,7 @@ pub(super) fn shown(snapshot: &Snapshot, types: &[ResourceType]) -> String {
         }
         let any = any(resource);
         for node in nodes(&mut unpacked(&any.type_url, &any.value).lines()) {
-            node.inside.iter().for_each(|field| field.write(0, &mut out));
+            node.inside.iter().for_each(|field| field.write(0, "", &mut out));
         }
     }
     out
@@ -77,16 +77,84 @@ fn nodes(lines: &mut Lines<'_>) -> Vec<Node> {
             break;
         }
         let bracket = line.chars().last().filter(|c| matches!(c, '{' | '(' | '['));
-        let inside = if bracket.is_some() { nodes_inside(lines) } else { vec![] };
+        let inside = if bracket.is_some() { self::nodes(lines) } else { vec![] };
         let label = line.trim_end_matches(['{', '(', '[', ' ']).to_owned();
-        let node = Node { label, bracket, inside }.simplified();
+        let node = Node { label, bracket, inside };
         if !node.is_unset() {
-            nodes.push(node);
+            nodes.push(node.simplified());
         }
     }
     nodes
 }
 
-fn nodes_inside(lines: &mut Lines<'_>) -> Vec<Node> {
-    nodes(lines)
+impl Node {
+    fn is_unset(&self) -> bool {
+        self.label.split_once(": ").is_some_and(|(_, value)| UNSET.contains(&value))
+    }
+
+    fn simplified(mut self) -> Self {
+        let label = self.label.clone();
+        let (before, last) = label.rsplit_once(' ').unwrap_or(("", &label));
+        match (self.bracket, last) {
+            (Some('('), "Some") => self.replaced(before.to_owned()),
+            (Some('('), _) if self.inside.len() == 1 => {
+                let repeated = self.inside[0].label == last;
+                let before = if repeated { before } else { &label };
+                self.replaced(before.to_owned())
+            }
+            (Some('{'), "Any") => {
+                let bytes = self.field("value").map_or(&[][..], |value| &value.inside);
+                let bytes: Vec<u8> = bytes.iter().map(|b| b.label.parse().unwrap()).collect();
+                let type_url = self.value("type_url", "").trim_matches('"');
+                let inside = nodes(&mut unpacked(type_url, &bytes).lines());
+                Self { inside, ..self }.replaced(before.to_owned())
+            }
+            (Some('{'), "Duration") => {
+                let part = |name| self.value(name, "0").parse::<f64>().unwrap();
+                Self::leaf(format!("{before} {}s", part("seconds") + part("nanos") / 1e9))
+            }
+            (Some('{'), "UInt32Value") => {
+                Self::leaf(format!("{before} {}", self.value("value", "0")))
+            }
+            (Some('{'), "BoolValue") => {
+                Self::leaf(format!("{before} {}", self.value("value", "false")))
+            }
+            // A map, whose order is chance.
+            (Some('{'), _) if self.label.ends_with(':') => {
+                self.inside.sort_by(|a, b| a.label.cmp(&b.label));
+                self
+            }
+            _ => self,
+        }
+    }
+
+    fn leaf(label: String) -> Self {
+        Self { label: label.trim().to_owned(), bracket: None, inside: vec![] }
+    }
+
+    /// The one node inside, behind the text that stood before.
+    fn replaced(mut self, before: String) -> Self {
+        let only = self.inside.remove(0);
+        Self { label: format!("{before} {}", only.label).trim().to_owned(), ..only }
+    }
+
+    fn field(&self, name: &str) -> Option<&Self> {
+        self.inside.iter().find(|node| node.label.split(':').next() == Some(name))
+    }
+
+    fn value(&self, name: &str, unset: &'static str) -> &str {
+        self.field(name).and_then(|field| field.label.split_once(": ")).map_or(unset, |(_, v)| v)
+    }
+
+    fn write(&self, depth: usize, bullet: &str, out: &mut String) {
+        *out += &format!("{:1$}{bullet}{2}", "", depth * 2, self.label);
+        let mut last = self;
+        while let (Some('{'), [only]) = (last.bracket, last.inside.as_slice()) {
+            *out += &format!(" {}", only.label);
+            last = only;
+        }
+        out.push('\n');
+        let bullet = if last.bracket == Some('[') { "- " } else { "" };
+        last.inside.iter().for_each(|node| node.write(depth + 1, bullet, out));
+    }
 }

@@ -71,7 +71,10 @@ impl Envoy {
     /// A counter or gauge; 0 if Envoy does not know it.
     pub(crate) async fn stat(&self, name: &str) -> u64 {
         let stats = self.admin(&format!("/stats?filter=^{name}$")).await.unwrap();
-        stats.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok()).unwrap_or(0)
+        stats
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok())
+            .unwrap_or(0)
     }
 
     /// Waits until a counter or gauge is as wanted.

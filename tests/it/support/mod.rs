@@ -12,10 +12,10 @@ mod upstream;
 use std::time::Duration;
 
 pub(crate) use envoy::{Envoy, Protocol};
-pub(crate) use plane::{Answer, Plane};
+pub(crate) use plane::{Plane, SECRET_KEY};
 pub(crate) use ports::{TakenPort, free_port};
-pub(crate) use subscription::{Event, Subscription};
-pub(crate) use traffic::{Report, Traffic};
+pub(crate) use subscription::Subscription;
+pub(crate) use traffic::Traffic;
 pub(crate) use upstream::Upstream;
 
 /// How long a test waits for something that must come.

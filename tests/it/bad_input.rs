@@ -1,0 +1,494 @@
+//! Bad input: a coded error that names the field, and nothing changed.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+
+use crate::support::{Plane, SECRET_KEY, free_port};
+
+const CREATE_SERVICE: &str =
+    "mutation($input: CreateServiceInput!) { createService(input: $input) { revision } }";
+const UPDATE_SERVICE: &str =
+    "mutation($input: UpdateServiceInput!) { updateService(input: $input) { revision } }";
+const DELETE_SERVICE: &str =
+    "mutation($input: DeleteInput!) { deleteService(input: $input) { revision } }";
+const CREATE_ROUTE: &str =
+    "mutation($input: CreateRouteInput!) { createRoute(input: $input) { revision } }";
+const UPDATE_ROUTE: &str =
+    "mutation($input: UpdateRouteInput!) { updateRoute(input: $input) { revision } }";
+const CREATE_LISTENER: &str =
+    "mutation($input: CreateListenerInput!) { createListener(input: $input) { revision } }";
+const UPDATE_LISTENER: &str =
+    "mutation($input: UpdateListenerInput!) { updateListener(input: $input) { revision } }";
+const DELETE_LISTENER: &str =
+    "mutation($input: DeleteInput!) { deleteListener(input: $input) { revision } }";
+const CREATE_GROUP: &str =
+    "mutation($input: CreateNodeGroupInput!) { createNodeGroup(input: $input) { revision } }";
+const DELETE_GROUP: &str =
+    "mutation($input: DeleteInput!) { deleteNodeGroup(input: $input) { deletedId } }";
+
+/// One thing that must be refused.
+struct Row {
+    what: &'static str,
+    query: &'static str,
+    variables: Value,
+    code: &'static str,
+    /// What `extensions.field` says, by dots; or else what the message holds.
+    field: Field,
+}
+
+enum Field {
+    At(&'static str),
+    Said(&'static str),
+}
+
+use Field::{At, Said};
+
+/// What stands in the database while the rows are refused.
+struct Standing {
+    api: Value,
+    raw: Value,
+    theirs: Value,
+    route: Value,
+    default_listener: Value,
+    tcp_listener: Value,
+    default_group: Value,
+}
+
+fn row(
+    what: &'static str,
+    query: &'static str,
+    input: Value,
+    code: &'static str,
+    field: Field,
+) -> Row {
+    Row { what, query, variables: json!({ "input": input }), code, field }
+}
+
+/// `good` with the fields of `bad` in place of its own.
+fn but(good: &Value, bad: Value) -> Value {
+    let mut input = good.clone();
+    for (key, value) in bad.as_object().unwrap() {
+        input[key] = value.clone();
+    }
+    input
+}
+
+fn services(s: &Standing) -> Vec<Row> {
+    let good = json!({ "name": "new", "ipFqdn": "10.0.0.9", "port": 80 });
+    let create = |what, bad, code, field| row(what, CREATE_SERVICE, but(&good, bad), code, field);
+    let update = |what, bad: Value, code, field| {
+        row(what, UPDATE_SERVICE, but(&json!({ "id": s.api }), bad), code, field)
+    };
+    let pem = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
+    vec![
+        create("an empty name", json!({ "name": "" }), "INVALID", At("input.name")),
+        create("a huge name", json!({ "name": "x".repeat(101) }), "INVALID", At("input.name")),
+        create("a name with a space", json!({ "name": "a b" }), "INVALID", At("input.name")),
+        create(
+            "a name of no ASCII",
+            json!({ "name": "\u{e9}t\u{e9}" }),
+            "INVALID",
+            At("input.name"),
+        ),
+        create(
+            "SQL in a name",
+            json!({ "name": "x'; DROP TABLE service;--" }),
+            "INVALID",
+            At("input.name"),
+        ),
+        create("a taken name", json!({ "name": "api" }), "ALREADY_EXISTS", At("input.name")),
+        create("a taken host", json!({ "name": "API" }), "INVALID", At("input.name")),
+        create("port 0", json!({ "port": 0 }), "INVALID", At("input.port")),
+        create("port 65536", json!({ "port": 65536 }), "INVALID", At("input.port")),
+        create("a negative port", json!({ "port": -1 }), "INVALID", At("input.port")),
+        create(
+            "a port beyond 32 bits",
+            json!({ "port": 4_294_967_376_i64 }),
+            "INVALID",
+            Said("port"),
+        ),
+        create("a port as text", json!({ "port": "80" }), "INVALID", Said("port")),
+        create("a port with a fraction", json!({ "port": 80.5 }), "INVALID", Said("port")),
+        create("no port", json!({ "port": null }), "INVALID", Said("port")),
+        create("an empty host", json!({ "ipFqdn": "" }), "INVALID", At("input.ipFqdn")),
+        create("a URL as host", json!({ "ipFqdn": "http://a" }), "INVALID", At("input.ipFqdn")),
+        create("half an address", json!({ "ipFqdn": "10.0.0" }), "INVALID", At("input.ipFqdn")),
+        create(
+            "a huge host",
+            json!({ "ipFqdn": (["x"; 130].join(".")) }),
+            "INVALID",
+            At("input.ipFqdn"),
+        ),
+        create("an unknown field", json!({ "tier": "gold" }), "INVALID", Said("tier")),
+        create("an unknown protocol", json!({ "protocol": "SCTP" }), "INVALID", Said("protocol")),
+        create("weight 0", json!({ "weight": 0 }), "INVALID", At("input.weight")),
+        create(
+            "a bad endpoint",
+            json!({ "endpoints": [{ "host": "10.0.0.1", "port": 1 }, { "host": "10.0.0.2", "port": 0 }] }),
+            "INVALID",
+            At("input.endpoints.1.port"),
+        ),
+        create(
+            "an endpoint twice",
+            json!({ "endpoints": [{ "host": "10.0.0.9", "port": 80 }] }),
+            "INVALID",
+            At("input.endpoints.0.host"),
+        ),
+        create(
+            "a timeout of minus one",
+            json!({ "timeouts": { "requestMs": -1 } }),
+            "INVALID",
+            At("input.timeouts.requestMs"),
+        ),
+        create(
+            "a probe longer than its interval",
+            json!({ "healthCheck": { "intervalMs": 10, "timeoutMs": 11 } }),
+            "INVALID",
+            At("input.healthCheck.timeoutMs"),
+        ),
+        create(
+            "a probed path on TCP",
+            json!({ "protocol": "TCP", "healthCheck": { "path": "/" } }),
+            "INVALID",
+            At("input.healthCheck.path"),
+        ),
+        create(
+            "a private key as authority",
+            json!({ "ipFqdn": "a.example", "tls": { "caPem": pem } }),
+            "INVALID",
+            At("input.tls.caPem"),
+        ),
+        create(
+            "TLS to an address without a name to expect",
+            json!({ "tls": {} }),
+            "INVALID",
+            At("input.tls.sni"),
+        ),
+        create("another's id as group", json!({ "group": s.api }), "INVALID", At("input.group")),
+        create(
+            "a group that is not there",
+            json!({ "group": BASE64.encode("v1:NodeGroup:99") }),
+            "NOT_FOUND",
+            Said("node group 99"),
+        ),
+        update("a bad change", json!({ "port": 0 }), "INVALID", At("input.port")),
+        update("TCP under a route", json!({ "protocol": "TCP" }), "INVALID", At("input.protocol")),
+        row("an id of nothing", UPDATE_SERVICE, json!({ "id": "??" }), "INVALID", At("input.id")),
+        row(
+            "a service that is not there",
+            UPDATE_SERVICE,
+            json!({ "id": BASE64.encode("v1:Service:99"), "port": 1 }),
+            "NOT_FOUND",
+            Said("service 99"),
+        ),
+        row(
+            "a service that a route uses",
+            DELETE_SERVICE,
+            json!({ "id": s.api }),
+            "IN_USE",
+            Said("route web"),
+        ),
+        row(
+            "a service that a listener uses",
+            DELETE_SERVICE,
+            json!({ "id": s.raw }),
+            "IN_USE",
+            Said("listener tcp"),
+        ),
+    ]
+}
+
+fn routes(s: &Standing) -> Vec<Row> {
+    let good = json!({ "name": "new", "hosts": ["n.example"], "backends": [{ "service": s.api }] });
+    let create = |what, bad, field| row(what, CREATE_ROUTE, but(&good, bad), "INVALID", field);
+    vec![
+        create("no host", json!({ "hosts": [] }), At("input.hosts")),
+        create("a host with a port", json!({ "hosts": ["a", "b:80"] }), At("input.hosts.1.host")),
+        create("a host twice", json!({ "hosts": ["a", "A"] }), At("input.hosts.1.host")),
+        create(
+            "a regex that does not compile",
+            json!({ "path": { "regex": "(" } }),
+            At("input.path.regex"),
+        ),
+        create(
+            "a huge regex",
+            json!({ "path": { "regex": "a{1000}{1000}" } }),
+            At("input.path.regex"),
+        ),
+        create("a relative prefix", json!({ "path": { "prefix": "a" } }), At("input.path.prefix")),
+        create(
+            "two kinds of path",
+            json!({ "path": { "prefix": "/", "exact": "/" } }),
+            Said("path"),
+        ),
+        create("an unknown method", json!({ "methods": ["FETCH"] }), Said("methods")),
+        create(
+            "a pseudo header",
+            json!({ "headers": [{ "name": ":path" }] }),
+            At("input.headers.0.name"),
+        ),
+        create(
+            "a header regex that does not compile",
+            json!({ "headers": [{ "name": "a", "value": { "regex": "[" } }] }),
+            At("input.headers.0.value.regex"),
+        ),
+        create("nothing to send to", json!({ "backends": [] }), At("input.backends")),
+        create(
+            "no weight at all",
+            json!({ "backends": [{ "service": s.api, "weight": 0 }] }),
+            At("input.backends"),
+        ),
+        create(
+            "a service of another group",
+            json!({ "backends": [{ "service": s.api }, { "service": s.theirs }] }),
+            At("input.backends.1.service"),
+        ),
+        create(
+            "a TCP service",
+            json!({ "backends": [{ "service": s.raw }] }),
+            At("input.backends.0.service"),
+        ),
+        create("a TCP listener", json!({ "listener": s.tcp_listener }), At("input.listener")),
+        create(
+            "11 retries",
+            json!({ "retries": { "attempts": 11 } }),
+            At("input.retries.attempts"),
+        ),
+        create("both ways", json!({ "redirect": { "https": true } }), At("input.redirect")),
+        create(
+            "a redirect to nowhere",
+            json!({ "backends": [], "redirect": {} }),
+            At("input.redirect"),
+        ),
+        row(
+            "a change to a service of another group",
+            UPDATE_ROUTE,
+            json!({ "id": s.route, "backends": [{ "service": s.theirs }] }),
+            "INVALID",
+            At("input.backends.0.service"),
+        ),
+        row(
+            "a taken name",
+            CREATE_ROUTE,
+            but(&good, json!({ "name": "web" })),
+            "ALREADY_EXISTS",
+            At("input.name"),
+        ),
+    ]
+}
+
+fn listeners_and_groups(s: &Standing, taken: u16) -> Vec<Row> {
+    let good = json!({ "name": "new", "port": 12345 });
+    let create = |what, bad, code, field| row(what, CREATE_LISTENER, but(&good, bad), code, field);
+    vec![
+        create("a bad address", json!({ "address": "localhost" }), "INVALID", At("input.address")),
+        create("a port that another has", json!({ "port": taken }), "INVALID", At("input.port")),
+        create("a taken name", json!({ "name": "tcp" }), "ALREADY_EXISTS", At("input.name")),
+        create(
+            "a service of another group",
+            json!({ "tcpService": s.theirs }),
+            "INVALID",
+            At("input.tcpService"),
+        ),
+        row(
+            "TCP under a route",
+            UPDATE_LISTENER,
+            json!({ "id": s.default_listener, "tcpService": s.raw }),
+            "INVALID",
+            At("input.listener"),
+        ),
+        row(
+            "a listener that a route is on",
+            DELETE_LISTENER,
+            json!({ "id": s.default_listener }),
+            "IN_USE",
+            Said("route web"),
+        ),
+        row(
+            "a taken group name",
+            CREATE_GROUP,
+            json!({ "name": "blue" }),
+            "ALREADY_EXISTS",
+            At("input.name"),
+        ),
+        row(
+            "a setting twice",
+            CREATE_GROUP,
+            json!({ "name": "g", "runtime": [{ "key": "a", "value": "1" }, { "key": "a", "value": "2" }] }),
+            "INVALID",
+            At("input.runtime.1.key"),
+        ),
+        row(
+            "the default group",
+            DELETE_GROUP,
+            json!({ "id": s.default_group }),
+            "IN_USE",
+            Said("default"),
+        ),
+    ]
+}
+
+fn documents() -> Vec<Row> {
+    let query =
+        |what, query, field| Row { what, query, variables: json!({}), code: "INVALID", field };
+    vec![
+        query("no GraphQL", "hello {", Said("expected")),
+        query("an unknown query", "{ clusters { id } }", Said("clusters")),
+        query("a page of none", "{ services(first: 0) { nodes { id } } }", At("first")),
+        query("a page of 201", "{ services(first: 201) { nodes { id } } }", At("first")),
+        query("a cursor of nothing", r#"{ services(after: "x") { nodes { id } } }"#, At("after")),
+        query(
+            "a wait without end",
+            r#"mutation { createService(input: { name: "w", ipFqdn: "a", port: 1 },
+                waitFor: { nodes: ALL, timeoutMs: 60001 }) { revision } }"#,
+            At("waitFor.timeoutMs"),
+        ),
+    ]
+}
+
+async fn stand(plane: &Plane, tcp_port: u16) -> Standing {
+    let service = |group: Value, name: &str, protocol: &str| {
+        let input = json!({
+            "group": group, "name": name, "ipFqdn": "127.0.0.1", "port": 9, "protocol": protocol,
+        });
+        async {
+            plane.change("createService", "CreateServiceInput", input).await["service"]["id"]
+                .clone()
+        }
+    };
+    let blue =
+        plane.change("createNodeGroup", "CreateNodeGroupInput", json!({ "name": "blue" })).await;
+    let api = service(Value::Null, "api", "HTTP").await;
+    let raw = service(Value::Null, "raw", "TCP").await;
+    let theirs = service(blue["nodeGroup"]["id"].clone(), "theirs", "HTTP").await;
+    let input = json!({ "name": "web", "hosts": ["w.example"], "backends": [{ "service": api }] });
+    let route = plane.change("createRoute", "CreateRouteInput", input).await["route"]["id"].clone();
+    let input = json!({ "name": "tcp", "port": tcp_port, "tcpService": raw });
+    let listener = plane.change("createListener", "CreateListenerInput", input).await;
+    let state = plane.state().await;
+    Standing {
+        default_listener: state["listeners"]["nodes"][0]["id"].clone(),
+        default_group: state["nodeGroups"]["nodes"][0]["id"].clone(),
+        tcp_listener: listener["listener"]["id"].clone(),
+        api,
+        raw,
+        theirs,
+        route,
+    }
+}
+
+#[tokio::test]
+async fn bad_input_is_refused_by_its_field_and_changes_nothing() {
+    let plane = Plane::start().await;
+    let tcp_port = free_port();
+    let standing = stand(&plane, tcp_port).await;
+    let mut rows = services(&standing);
+    rows.extend(routes(&standing));
+    rows.extend(listeners_and_groups(&standing, tcp_port));
+    rows.extend(documents());
+    assert!(rows.len() >= 40, "{} rows", rows.len());
+
+    let before = plane.state().await;
+    for Row { what, query, variables, code, field } in rows {
+        let answer = plane.ask(query, variables).await;
+        let error = answer.error();
+        assert_eq!(error["extensions"]["code"], code, "{what}: {error:#}");
+        match field {
+            At(path) => {
+                let path: Vec<&str> = path.split('.').collect();
+                assert_eq!(error["extensions"]["field"], json!(path), "{what}: {error:#}");
+            }
+            Said(words) => {
+                let message = error["message"].as_str().unwrap();
+                assert!(message.contains(words), "{what}: {error:#}");
+            }
+        }
+        assert_eq!(plane.state().await, before, "{what} changed something");
+    }
+}
+
+#[tokio::test]
+async fn who_is_not_signed_in_gets_nothing_and_changes_nothing() {
+    let plane = Plane::start().await;
+    let sign = |header: &Header, kind: &str, sub: &str, exp: i64, key: &str| {
+        let claims = json!({ "sub": sub, "type": kind, "iat": 0, "exp": exp });
+        let key = EncodingKey::from_secret(key.as_bytes());
+        jsonwebtoken::encode(header, &claims, &key).unwrap()
+    };
+    let (hs256, hs512) = (Header::new(Algorithm::HS256), Header::new(Algorithm::HS512));
+    let (later, before) = (99_999_999_999, 1);
+    let good = sign(&hs256, "access", "1", later, SECRET_KEY);
+    let payload = good.split('.').nth(1).unwrap();
+    let unsigned = |alg: &str| {
+        let header = json!({ "alg": alg, "typ": "JWT" }).to_string();
+        format!("{}.{payload}.", BASE64.encode(header))
+    };
+    let table = [
+        ("no token", None),
+        ("an empty header", Some(String::new())),
+        ("basic authentication", Some("Basic YWRtaW46YWRtaW4=".to_owned())),
+        ("no token after Bearer", Some("Bearer ".to_owned())),
+        ("rubbish", Some("Bearer rubbish".to_owned())),
+        ("expired", Some(format!("Bearer {}", sign(&hs256, "access", "1", before, SECRET_KEY)))),
+        ("another key", Some(format!("Bearer {}", sign(&hs256, "access", "1", later, "guess")))),
+        (
+            "another algorithm",
+            Some(format!("Bearer {}", sign(&hs512, "access", "1", later, SECRET_KEY))),
+        ),
+        ("alg none", Some(format!("Bearer {}", unsigned("none")))),
+        ("alg None", Some(format!("Bearer {}", unsigned("None")))),
+        (
+            "a refresh token",
+            Some(format!("Bearer {}", sign(&hs256, "refresh", "1", later, SECRET_KEY))),
+        ),
+        (
+            "a user that is gone",
+            Some(format!("Bearer {}", sign(&hs256, "access", "99", later, SECRET_KEY))),
+        ),
+        (
+            "no user at all",
+            Some(format!("Bearer {}", sign(&hs256, "access", "x", later, SECRET_KEY))),
+        ),
+    ];
+    let input = json!({ "input": { "name": "new", "ipFqdn": "10.0.0.9", "port": 80 } });
+    let earlier = plane.state().await;
+    for (what, authorization) in table {
+        for query in [CREATE_SERVICE, "{ services { nodes { id } } }", "{ xdsNodes { id } }"] {
+            let answer = plane.ask_as(authorization.as_deref(), query, input.clone()).await;
+            let code = &answer.error()["extensions"]["code"];
+            assert_eq!(code, "UNAUTHENTICATED", "{what}: {:#}", answer.0);
+            let data = &answer.0["data"];
+            assert!(data.is_null(), "{what} got {data:#}");
+        }
+        assert_eq!(plane.state().await, earlier, "{what} changed something");
+    }
+    let good = format!("Bearer {good}");
+    let answer = plane.ask_as(Some(&good), "{ viewer { username } }", json!({})).await;
+    assert_eq!(answer.data()["viewer"]["username"], "admin", "the good one is good");
+}
+
+#[tokio::test]
+async fn a_wrong_password_does_not_tell_whether_there_is_such_a_user() {
+    let plane = Plane::start().await;
+    let login = "mutation($input: LoginInput!) { login(input: $input) { token } }";
+    let mut errors = Vec::new();
+    for username in ["admin", "nobody", "", "\u{0}"] {
+        let input = json!({ "input": { "username": username, "password": "not this one" } });
+        let mut error = plane.ask_as(None, login, input).await.error().clone();
+        assert_eq!(error["extensions"]["code"], "UNAUTHENTICATED");
+        error["locations"] = Value::Null;
+        errors.push(error);
+    }
+    assert!(errors.iter().all(|error| *error == errors[0]), "{errors:#?}");
+}
+
+#[tokio::test]
+async fn a_body_of_two_megabytes_is_refused() {
+    let plane = Plane::start().await;
+    let url = format!("http://127.0.0.1:{}/graphql", plane.http_port());
+    let body = json!({ "query": "{ viewer { id } }", "variables": { "x": "y".repeat(2 << 20) } });
+    let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), 413);
+}

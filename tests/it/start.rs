@@ -1,0 +1,144 @@
+//! The first start, the next ones, and the end.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Output};
+
+use serde_json::json;
+
+use crate::support::{Envoy, Plane, Protocol, free_port};
+
+fn run(dir: &std::path::Path, variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_marchproxy"));
+    command.arg("serve").env_clear().env("DATA_DIR", dir).envs(variables.iter().copied());
+    command.output().unwrap()
+}
+
+#[tokio::test]
+async fn a_newcomer_finds_a_group_a_listener_and_an_administrator() {
+    let plane = Plane::start_as_newcomers_do().await;
+    let query = "{ viewer { username role }
+        nodeGroups { nodes { name isDefault envoyNodeId } }
+        listeners { nodes { name address port isDefault } } }";
+    let found = plane.ask(query, json!({})).await.data();
+    assert_eq!(found["viewer"], json!({ "username": "admin", "role": "ADMIN" }));
+    let group = json!({ "name": "default", "isDefault": true, "envoyNodeId": "cluster-1" });
+    assert_eq!(found["nodeGroups"]["nodes"], json!([group]));
+    let listener = json!({
+        "name": "marchproxy_listener", "address": "0.0.0.0", "port": 10000, "isDefault": true,
+    });
+    assert_eq!(found["listeners"]["nodes"], json!([listener]));
+}
+
+#[tokio::test]
+async fn what_a_newcomer_is_shown_holds_and_is_shown_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (http, xds) = (free_port().to_string(), free_port().to_string());
+    let start = async || {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_marchproxy"));
+        command.arg("serve").env_clear().kill_on_drop(true);
+        command.envs([("PORT", &http), ("XDS_GRPC_PORT", &xds)]).env("DATA_DIR", dir.path());
+        let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut shown = String::new();
+        let mut lines = tokio::io::BufReader::new(child.stdout.take().unwrap());
+        while !shown.contains("bootstrap") {
+            use tokio::io::AsyncBufReadExt as _;
+            assert!(lines.read_line(&mut shown).await.unwrap() > 0, "ended: {shown}");
+        }
+        (child, shown)
+    };
+    let (child, shown) = start().await;
+    let line = shown.lines().find(|line| line.contains("Sign in")).unwrap();
+    let password = line.split(" / ").nth(1).unwrap().split(' ').next().unwrap();
+    assert!(shown.contains(&format!("http://127.0.0.1:{http}/graphql")), "{shown}");
+    assert!(shown.contains(&format!("--xds-port {xds}")), "{shown}");
+
+    let body = json!({ "query": format!(
+        r#"mutation {{ login(input: {{ username: "admin", password: "{password}" }}) {{ token }} }}"#
+    ) });
+    let url = format!("http://127.0.0.1:{http}/graphql");
+    let login = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+    let login: serde_json::Value = login.json().await.unwrap();
+    assert!(login["data"]["login"]["token"].is_string(), "{login:#}");
+    let key = std::fs::metadata(dir.path().join("secret_key")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+
+    drop(child);
+    let (_child, shown) = start().await;
+    assert!(!shown.contains(password), "{shown}");
+}
+
+#[test]
+fn a_bad_value_is_refused_by_its_name() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().port().to_string();
+    let free = free_port().to_string();
+    let table: &[(&[(&str, &str)], &str)] = &[
+        (&[("PORT", "0")], "--port"),
+        (&[("PORT", "65536")], "--port"),
+        (&[("PORT", "http")], "--port"),
+        (&[("HOST", "localhost")], "--host"),
+        (&[("XDS_HOST", "everywhere")], "--xds-host"),
+        (&[("XDS_GRPC_PORT", "-1")], "--xds-grpc-port"),
+        (&[("DATABASE_URL", "mysql://a")], "--database-url"),
+        (&[("ADMIN_USERNAME", "")], "--admin-username"),
+        (&[("LOG_FORMAT", "xml")], "--log-format"),
+        (&[("LOG_LEVEL", "a=b=c")], "LOG_LEVEL"),
+        (&[("PORT", &free), ("SECRET_KEY", "")], "SECRET_KEY"),
+        (&[("PORT", &free), ("ADMIN_PASSWORD", "short")], "ADMIN_PASSWORD"),
+        (&[("PORT", &taken)], "PORT"),
+    ];
+    for (variables, name) in table {
+        let dir = tempfile::tempdir().unwrap();
+        let xds = free_port().to_string();
+        let mut all = vec![("XDS_GRPC_PORT", xds.as_str())];
+        all.extend_from_slice(variables);
+        let output = run(&dir.path().join("data"), &all);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{variables:?} was taken");
+        assert!(said.contains(name), "{variables:?} said: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_asked_to_stop_stops_and_envoy_keeps_its_configuration() {
+    let mut plane = Plane::start().await;
+    let envoy = Envoy::start(&plane, Protocol::Delta).await;
+    let began = tokio::time::Instant::now();
+    let status = plane.terminate();
+    assert!(status.success(), "{status}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(8), "it waited for the deadline");
+    assert!(plane.log().contains("stopped"));
+    envoy.until_stat("control_plane.connected_state", |connected| connected == 0).await;
+    assert_eq!(envoy.stat("listener_manager.total_listeners_active").await, 1);
+}
+
+#[tokio::test]
+async fn an_envoy_that_names_no_group_is_told_so_and_served_the_default() {
+    let plane = Plane::start().await;
+    let names = ["--node-id", "cluster-99", "--node-cluster", "no-such-group"];
+    let _envoy = Envoy::start_as(&plane, Protocol::Delta, &names);
+    plane.wait_for_node("cluster-99").await;
+    let query = "{ xdsNodes { nodeId matchedBy nodeGroup { name } } }";
+    let node = plane.ask(query, json!({})).await.data()["xdsNodes"][0].clone();
+    assert_eq!(node["matchedBy"], "FALLBACK");
+    assert_eq!(node["nodeGroup"]["name"], "default");
+    assert!(plane.log().contains("a node names no group that there is"));
+}
+
+#[tokio::test]
+async fn the_server_says_whether_it_is_healthy() {
+    let plane = Plane::start().await;
+    let url = format!("http://127.0.0.1:{}/healthz", plane.http_port());
+    let health: serde_json::Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+    assert_eq!(health["status"], "healthy");
+    assert_eq!(
+        (&health["database"], &health["xds_server"]),
+        (&json!("healthy"), &json!("healthy"))
+    );
+    let check = |port: u16| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_marchproxy"));
+        command.args(["healthcheck", "--port", &port.to_string()]).output().unwrap().status
+    };
+    assert!(check(plane.http_port()).success());
+    assert!(!check(free_port()).success());
+}
