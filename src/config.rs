@@ -1,7 +1,7 @@
 //! What the process is told: by flags, or by variables of the environment.
 //!
-//! Every value is parsed here, once; a bad one is refused by its name before
-//! anything is opened or bound.
+//! Every value is parsed here, once; a bad one is refused by its name before a
+//! socket is bound or the database is opened.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -18,6 +18,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::app::FirstAdmin;
 use crate::model::{Port, Username};
 use crate::store::DatabaseUrl;
+
+const SHORTEST_PASSWORD: usize = 8;
 
 /// What `marchproxy serve` is told.
 #[derive(Clone, Debug, Args)]
@@ -113,8 +115,17 @@ impl ServeConfig {
     }
 
     /// Who is to be the administrator if there is no user yet.
-    pub fn first_admin(&self) -> FirstAdmin {
-        FirstAdmin { username: self.admin_username.clone(), password: self.admin_password.clone() }
+    pub fn first_admin(&self) -> anyhow::Result<FirstAdmin> {
+        let password = self.admin_password.clone();
+        if let Some(password) = &password {
+            let long_enough = password.expose_secret().chars().count() >= SHORTEST_PASSWORD;
+            // Not by clap, which would print the password with its error.
+            ensure!(
+                long_enough,
+                "ADMIN_PASSWORD must have at least {SHORTEST_PASSWORD} characters"
+            );
+        }
+        Ok(FirstAdmin { username: self.admin_username.clone(), password })
     }
 }
 

@@ -56,9 +56,6 @@ pub enum Error {
     /// The input breaks a rule.
     #[error("{0}")]
     Invalid(Invalid),
-    /// The control plane is stopping; ask again.
-    #[error("the control plane is stopping")]
-    Stopping,
     /// Our fault; the cause is for the log.
     #[error("internal error")]
     Internal(#[source] Cause),
@@ -99,7 +96,6 @@ impl Error {
             | Self::Forbidden
             | Self::NotFound { .. }
             | Self::InUse { .. }
-            | Self::Stopping
             | Self::Internal(_) => self,
         }
     }
@@ -113,7 +109,6 @@ impl Error {
             | Self::Forbidden
             | Self::NotFound { .. }
             | Self::InUse { .. }
-            | Self::Stopping
             | Self::Internal(_) => &[],
         }
     }
@@ -132,9 +127,6 @@ impl Error {
             }
             Self::InUse { .. } => codes("IN_USE", StatusCode::CONFLICT, Code::FailedPrecondition),
             Self::Invalid(_) => codes("INVALID", StatusCode::BAD_REQUEST, Code::InvalidArgument),
-            Self::Stopping => {
-                codes("UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable)
-            }
             Self::Internal(_) => {
                 codes("INTERNAL", StatusCode::INTERNAL_SERVER_ERROR, Code::Internal)
             }

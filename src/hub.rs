@@ -58,12 +58,12 @@ impl Hub {
         self.topics.read().get(&group)?.current.clone()
     }
 
-    /// The revision of the latest snapshot of each group.
-    pub fn revisions(&self) -> HashMap<NodeGroupId, Revision> {
+    /// The revision of the latest snapshot of each group, once there is one;
+    /// also of groups that are merely followed.
+    pub fn revisions(&self) -> HashMap<NodeGroupId, Option<Revision>> {
         let topics = self.topics.read();
-        let current =
-            topics.iter().filter_map(|(group, topic)| Some((*group, topic.current.as_ref()?)));
-        current.map(|(group, snapshot)| (group, snapshot.revision().into())).collect()
+        let revision = |topic: &Topic| topic.current.as_ref().map(|s| s.revision().into());
+        topics.iter().map(|(group, topic)| (*group, revision(topic))).collect()
     }
 
     /// Publishes `next`, unless the same or a newer revision is already out.

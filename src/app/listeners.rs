@@ -3,10 +3,10 @@
 use super::{App, Change, Edit};
 use crate::auth::Actor;
 use crate::error::Result;
+use crate::model::Page;
 use crate::model::{
     Invalid, Listener, ListenerChange, ListenerId, ListenerProtocol, ListenerSpec, NodeGroupId,
 };
-use crate::store::Page;
 
 /// A listener to be made.
 #[derive(Clone, Debug)]

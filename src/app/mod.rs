@@ -4,7 +4,7 @@
 //! the group's revision grows by one, the desired state is compiled inside the
 //! transaction, the snapshot is recorded, all of it is committed, and only then
 //! is the publisher nudged. What does not compile is never stored. The edges
-//! (GraphQL, REST, ADS) translate to and from this; they decide nothing.
+//! (GraphQL, ADS) translate to and from this; they decide nothing.
 
 mod health;
 mod listeners;
@@ -27,17 +27,18 @@ use crate::auth::{Actor, Tokens};
 use crate::compile::compile;
 use crate::error::{Error, Result};
 use crate::hub::Hub;
+use crate::model::{NewSnapshot, SnapshotRecord, TypeRecord};
 use crate::model::{NodeGroupId, Revision};
 use crate::nodes::Nodes;
 use crate::publish::Nudge;
-use crate::store::{NewSnapshot, SnapshotRecord, Store, Tx, TypeRecord};
+use crate::store::{Store, Tx};
 
 pub use health::Health;
 pub use listeners::NewListener;
 pub use nodes::{Admission, Watcher};
 pub use rollout::{NodeProgress, Outcome, Progress, Quorum, WaitFor};
 pub use routes::NewRoute;
-pub use services::NewService;
+pub use services::{NewService, envoy_cluster};
 pub use setup::{FirstAdmin, Setup};
 pub use sign_in::SignedIn;
 

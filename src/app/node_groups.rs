@@ -3,8 +3,8 @@
 use super::{App, Change, Edit, now, setup};
 use crate::auth::Actor;
 use crate::error::{Error, Result};
+use crate::model::Page;
 use crate::model::{Name, NodeGroup, NodeGroupChange, NodeGroupId, NodeGroupSpec};
-use crate::store::Page;
 
 const KIND: &str = "node group";
 

@@ -3,11 +3,11 @@
 use super::{App, Change, Edit};
 use crate::auth::Actor;
 use crate::error::Result;
+use crate::model::Page;
 use crate::model::{
     Forward, HeaderMatch, HostPattern, HttpMethod, Invalid, ListenerId, ListenerProtocol, Name,
     NodeGroupId, PathMatch, Protocol, Route, RouteAction, RouteChange, RouteId, RouteSpec,
 };
-use crate::store::Page;
 
 /// A route to be made; see [`RouteSpec`].
 #[derive(Clone, Debug)]

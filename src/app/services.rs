@@ -2,9 +2,10 @@
 
 use super::{App, Change};
 use crate::auth::Actor;
+use crate::compile::names;
 use crate::error::Result;
+use crate::model::Page;
 use crate::model::{NodeGroupId, Service, ServiceChange, ServiceId, ServiceSpec};
-use crate::store::Page;
 
 /// A service to be made.
 #[derive(Clone, Debug)]
@@ -13,6 +14,11 @@ pub struct NewService {
     pub group: Option<NodeGroupId>,
     /// What it is to be.
     pub spec: ServiceSpec,
+}
+
+/// What a service's cluster is called in Envoy.
+pub fn envoy_cluster(service: &Service) -> String {
+    names::cluster(service)
 }
 
 impl App {
@@ -43,8 +49,8 @@ impl App {
         actor: &Actor,
         new: NewService,
     ) -> Result<(Service, Change)> {
-        let spec = new.spec.check()?;
         let edit = self.edit(actor, new.group.unwrap_or(self.default_group())).await?;
+        let spec = new.spec.check()?;
         let service = edit.tx.insert_service(edit.group, &spec, edit.now).await?;
         let change = edit.seal(format!("create service {}", spec.name)).await?;
         Ok((service, change))

@@ -9,8 +9,8 @@ use super::App;
 use crate::auth::Actor;
 use crate::error::{Error, Result};
 use crate::hub::Published;
+use crate::model::SnapshotRecord;
 use crate::model::{NodeGroupId, Revision};
-use crate::store::SnapshotRecord;
 
 impl App {
     /// What a group's proxies are given now; none until it is published.

@@ -13,13 +13,14 @@ use crate::model::{Host, Port};
 /// What the bootstrap is to say.
 #[derive(Debug, Args)]
 pub(super) struct BootstrapArgs {
-    /// The Envoy's own name; `cluster-<id>` makes it belong to that node group.
-    #[arg(long, default_value = "cluster-1")]
-    node_id: String,
+    /// The Envoy's own name; `cluster-<id>` makes it belong to that node group,
+    /// whatever else it says. `cluster-1` if no `--node-cluster` is given.
+    #[arg(long)]
+    node_id: Option<String>,
 
     /// Its `node.cluster`; a node group's name makes it belong to that group.
-    #[arg(long, default_value = "marchproxy")]
-    node_cluster: String,
+    #[arg(long, requires = "node_id")]
+    node_cluster: Option<String>,
 
     /// How it is to be written.
     #[arg(long, value_enum, default_value_t)]
@@ -78,8 +79,11 @@ impl BootstrapArgs {
 
     fn value(&self) -> Value {
         let ads = json!({ "ads": {}, "resource_api_version": "V3" });
+        let node_id = self.node_id.as_deref().unwrap_or("cluster-1");
+        // Envoy wants both before it talks to anybody.
+        let node_cluster = self.node_cluster.as_deref().unwrap_or("marchproxy");
         json!({
-            "node": { "id": self.node_id, "cluster": self.node_cluster },
+            "node": { "id": node_id, "cluster": node_cluster },
             "dynamic_resources": {
                 "ads_config": {
                     "api_type": match self.protocol {

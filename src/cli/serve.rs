@@ -39,13 +39,14 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let signalled = shutdown::signalled()?;
     let stop = CancellationToken::new();
 
-    // Bound first: a taken port is an error now, not in a task later.
+    let (secret, admin, database) = (config.secret()?, config.first_admin()?, config.database()?);
+    // Bound now: a taken port is an error here, not in a task later.
     let http = bound(HttpServer::bind(config.http_address()), config.http_address(), "PORT")?;
     let xds = bound(XdsServer::bind(config.xds_address()), config.xds_address(), "XDS_GRPC_PORT")?;
 
-    let tokens = Tokens::new(&config.secret()?);
-    let store = Store::open(&config.database()?).await.context("cannot open the database")?;
-    let setup = Setup::run(&store, config.first_admin()).await?;
+    let tokens = Tokens::new(&secret);
+    let store = Store::open(&database).await.context("cannot open the database")?;
+    let setup = Setup::run(&store, admin).await?;
 
     let (hub, nodes) = (Hub::new(), Nodes::new());
     let (publisher, nudge) = Publisher::new(store.clone(), hub.clone(), nodes.clone());

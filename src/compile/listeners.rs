@@ -5,6 +5,7 @@ use envoy_types::pb::envoy::config::listener::v3 as envoy_listener;
 use envoy_types::pb::envoy::extensions::filters::http::router::v3 as envoy_router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as envoy_hcm;
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3 as envoy_tcp;
+use envoy_types::pb::envoy::r#type::v3 as envoy_hash;
 use envoy_types::pb::google::protobuf::Any;
 use envoy_types::util::pack_any;
 use marchproxy_xds::{Resource, ResourceType};
@@ -66,12 +67,21 @@ fn http(listener: &Listener) -> envoy_hcm::HttpConnectionManager {
 }
 
 fn tcp(listener: &Listener, service: &Service) -> envoy_tcp::TcpProxy {
+    use envoy_hash::hash_policy::{PolicySpecifier, SourceIp};
+    let by_client = envoy_hash::HashPolicy {
+        policy_specifier: Some(PolicySpecifier::SourceIp(SourceIp::default())),
+    };
     envoy_tcp::TcpProxy {
         stat_prefix: names::stat_prefix(listener),
         cluster_specifier: Some(envoy_tcp::tcp_proxy::ClusterSpecifier::Cluster(names::cluster(
             service,
         ))),
         idle_timeout: Some(wire::duration(service.spec.timeouts.idle)),
+        hash_policy: if service.spec.load_balancing.is_by_client() {
+            vec![by_client]
+        } else {
+            vec![]
+        },
         ..Default::default()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Dashboards and stats of existing installations refer to these names.
 
-use crate::model::{Listener, ListenerSpec, Service};
+use crate::model::{Listener, ListenerProtocol, Service};
 
 /// The one runtime layer; the bootstrap asks for it by this name.
 pub const RUNTIME_LAYER: &str = "marchproxy_runtime";
@@ -24,14 +24,18 @@ pub fn listener(listener: &Listener) -> String {
 
 /// The route configuration of an HTTP listener.
 pub fn route_configuration(listener: &Listener) -> String {
-    if listener.is_default && listener.spec.name.as_str() == ListenerSpec::DEFAULT_NAME {
+    if listener.is_default {
         "marchproxy_routes".to_owned()
     } else {
-        format!("{}_routes", listener.spec.name)
+        format!("routes_{}", listener.spec.name) // no name makes it the default one's
     }
 }
 
 /// The prefix of a listener's statistics.
 pub fn stat_prefix(listener: &Listener) -> String {
-    if listener.is_default { "ingress_http".to_owned() } else { listener.spec.name.to_string() }
+    if listener.is_default && listener.spec.protocol == ListenerProtocol::Http {
+        "ingress_http".to_owned()
+    } else {
+        listener.spec.name.to_string()
+    }
 }

@@ -117,6 +117,7 @@ fn by_name(service: &Service) -> envoy_route::Route {
         action: Some(envoy_route::route::Action::Route(envoy_route::RouteAction {
             cluster_specifier: Some(ClusterSpecifier::Cluster(names::cluster(service))),
             timeout: Some(wire::duration(service.spec.timeouts.request)),
+            hash_policy: hash_policy(&[service]),
             ..Default::default()
         })),
         ..Default::default()
@@ -192,7 +193,10 @@ fn header_matcher(name: &str, pattern: MatchPattern) -> envoy_route::HeaderMatch
 fn forwarded(forward: &Forward, checked: &Checked<'_>) -> envoy_route::RouteAction {
     use envoy_route::route_action::{HostRewriteSpecifier, UpgradeConfig};
     let upgrade = UpgradeConfig { upgrade_type: "websocket".to_owned(), ..Default::default() };
+    let backends = forward.backends.iter();
+    let services: Vec<&Service> = backends.map(|b| checked.service(b.service)).collect();
     envoy_route::RouteAction {
+        hash_policy: hash_policy(&services),
         cluster_specifier: Some(destination(forward, checked)),
         timeout: Some(wire::duration(timeout(forward, checked))),
         retry_policy: forward.retries.as_ref().map(retry_policy),
@@ -204,10 +208,22 @@ fn forwarded(forward: &Forward, checked: &Checked<'_>) -> envoy_route::RouteActi
         host_rewrite_specifier: forward
             .host_rewrite
             .as_ref()
-            .map(|host| HostRewriteSpecifier::HostRewriteLiteral(host.to_string())),
+            .map(|host| HostRewriteSpecifier::HostRewriteLiteral(wire::url_host(host))),
         upgrade_configs: if forward.websocket { vec![upgrade] } else { vec![] },
         ..Default::default()
     }
+}
+
+/// What an endpoint is chosen by, where that is hashed: the client's address.
+fn hash_policy(services: &[&Service]) -> Vec<envoy_route::route_action::HashPolicy> {
+    use envoy_route::route_action::hash_policy::{ConnectionProperties, PolicySpecifier};
+    let by_client = PolicySpecifier::ConnectionProperties(ConnectionProperties { source_ip: true });
+    let policy = envoy_route::route_action::HashPolicy {
+        policy_specifier: Some(by_client),
+        ..Default::default()
+    };
+    let hashed = services.iter().any(|service| service.spec.load_balancing.is_by_client());
+    if hashed { vec![policy] } else { vec![] }
 }
 
 fn destination(
@@ -272,7 +288,7 @@ fn redirected(redirect: &Redirect) -> envoy_route::RedirectAction {
         RedirectCode::PermanentRedirect => RedirectResponseCode::PermanentRedirect,
     };
     envoy_route::RedirectAction {
-        host_redirect: redirect.host.as_ref().map(ToString::to_string).unwrap_or_default(),
+        host_redirect: redirect.host.as_ref().map(wire::url_host).unwrap_or_default(),
         port_redirect: redirect.port.map_or(0, |port| port.get().into()),
         response_code: code.into(),
         strip_query: false,

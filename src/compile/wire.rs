@@ -1,5 +1,6 @@
 //! Envoy's small change: durations, wrappers, addresses, config sources.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use envoy_types::pb::envoy::config::core::v3 as envoy_core;
@@ -42,6 +43,14 @@ pub(super) fn address(host: &Host, port: Port) -> envoy_core::Address {
         ..Default::default()
     };
     envoy_core::Address { address: Some(envoy_core::address::Address::SocketAddress(socket)) }
+}
+
+/// A host as a URL or a `Host` header writes it (RFC 3986, section 3.2.2).
+pub(super) fn url_host(host: &Host) -> String {
+    match host {
+        Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
+        Host::Ip(IpAddr::V4(_)) | Host::Dns(_) => host.to_string(),
+    }
 }
 
 pub(super) fn text(

@@ -5,10 +5,10 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject
 
 use super::app_and_actor;
 use super::global_id::GlobalId as _;
-use super::scalars::int;
+use super::scalars::{int, number};
 use super::xds_nodes::{RefusalObject, XdsNodeObject};
 use crate::app::{Change, NodeProgress, Outcome, Progress, Quorum, WaitFor};
-use crate::model::Invalid;
+use crate::model::{At as _, Invalid};
 use crate::nodes::Standing;
 
 /// Which of the group's connected proxies a mutation waits for.
@@ -18,7 +18,7 @@ pub(super) struct WaitForInput {
     nodes: QuorumEnum,
     /// How long at the most, in milliseconds; 1 to 60000.
     #[graphql(default = 5000)]
-    timeout_ms: i32,
+    timeout_ms: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -87,7 +87,8 @@ pub(super) struct NodeProgressObject(NodeProgress);
 impl WaitForInput {
     pub(super) fn parse(input: Option<Self>) -> Result<Option<WaitFor>, Invalid> {
         let parse = |input: Self| {
-            let wait = WaitFor::new(input.nodes.into(), input.timeout_ms);
+            let millis = number(input.timeout_ms).at("timeoutMs");
+            let wait = millis.and_then(|millis| WaitFor::new(input.nodes.into(), millis));
             wait.map_err(|e| e.within("waitFor"))
         };
         input.map(parse).transpose()

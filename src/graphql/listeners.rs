@@ -8,7 +8,7 @@ use super::errors::in_input;
 use super::global_id::{GlobalId as _, optional};
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
-use super::scalars::Time;
+use super::scalars::{Time, number};
 use super::services::{DeleteInput, DeletePayload, ServiceObject, replaced};
 use crate::app::NewListener;
 use crate::model::{
@@ -32,7 +32,7 @@ pub(super) struct CreateListenerInput {
     #[graphql(default = "0.0.0.0")]
     address: String,
     /// The port that they bind, 1 to 65535.
-    port: i32,
+    port: i64,
     /// The service that every connection is handed on to; without one the
     /// listener reads HTTP requests and routes them.
     tcp_service: Option<ID>,
@@ -44,7 +44,7 @@ pub(super) struct UpdateListenerInput {
     id: ID,
     name: Option<String>,
     address: Option<String>,
-    port: Option<i32>,
+    port: Option<i64>,
     /// Null makes it HTTP.
     tcp_service: MaybeUndefined<ID>,
 }
@@ -65,7 +65,7 @@ impl ListenerQuery {
         &self,
         ctx: &Context<'_>,
         group: Option<ID>,
-        #[graphql(default = 50)] first: i32,
+        #[graphql(default = 50)] first: i64,
         after: Option<String>,
     ) -> Result<Paged<ListenerObject>> {
         let (app, _) = app_and_actor(ctx)?;
@@ -84,7 +84,7 @@ impl ListenerQuery {
 pub(super) async fn paged(
     ctx: &Context<'_>,
     group: NodeGroupId,
-    first: i32,
+    first: i64,
     after: Option<&str>,
 ) -> Result<Paged<ListenerObject>> {
     let (app, actor) = app_and_actor(ctx)?;
@@ -149,7 +149,7 @@ impl CreateListenerInput {
             spec: ListenerSpec {
                 name: self.name.try_into().at("name")?,
                 address: self.address.parse().map_err(|_| not_an_address())?,
-                port: self.port.try_into().at("port")?,
+                port: number(self.port).at("port")?,
                 protocol: service.map_or(ListenerProtocol::Http, ListenerProtocol::Tcp),
             },
         })
@@ -165,7 +165,7 @@ impl UpdateListenerInput {
                 .address
                 .map(|address| address.parse().map_err(|_| not_an_address()))
                 .transpose()?,
-            port: self.port.map(|port| port.try_into().at("port")).transpose()?,
+            port: self.port.map(|port| number(port).at("port")).transpose()?,
             protocol: service
                 .map(|service| service.map_or(ListenerProtocol::Http, ListenerProtocol::Tcp)),
         };

@@ -85,7 +85,7 @@ impl NodeGroupQuery {
     async fn node_groups(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 50)] first: i32,
+        #[graphql(default = 50)] first: i64,
         after: Option<String>,
     ) -> Result<Paged<NodeGroupObject>> {
         let (app, actor) = app_and_actor(ctx)?;
@@ -263,7 +263,7 @@ impl NodeGroupObject {
     async fn snapshots(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 20)] first: i32,
+        #[graphql(default = 20)] first: i64,
         after: Option<String>,
     ) -> Result<Paged<SnapshotObject>> {
         snapshots::paged(ctx, self.0.id, first, after.as_deref()).await
@@ -272,7 +272,7 @@ impl NodeGroupObject {
     async fn services(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 50)] first: i32,
+        #[graphql(default = 50)] first: i64,
         after: Option<String>,
     ) -> Result<Paged<ServiceObject>> {
         services::paged(ctx, self.0.id, first, after.as_deref()).await
@@ -281,7 +281,7 @@ impl NodeGroupObject {
     async fn routes(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 50)] first: i32,
+        #[graphql(default = 50)] first: i64,
         after: Option<String>,
     ) -> Result<Paged<RouteObject>> {
         routes::paged(ctx, self.0.id, first, after.as_deref()).await
@@ -290,7 +290,7 @@ impl NodeGroupObject {
     async fn listeners(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 50)] first: i32,
+        #[graphql(default = 50)] first: i64,
         after: Option<String>,
     ) -> Result<Paged<ListenerObject>> {
         listeners::paged(ctx, self.0.id, first, after.as_deref()).await

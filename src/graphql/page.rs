@@ -5,9 +5,9 @@ use async_graphql::connection::{Connection, CursorType as _, Edge, OpaqueCursor}
 
 use crate::error::Result;
 use crate::model::Invalid;
-use crate::store::Page;
+use crate::model::Page;
 
-const MOST: i32 = 200;
+const MOST: i64 = 200;
 
 /// A list of `T`, a page at a time.
 pub(super) type Paged<T> = Connection<OpaqueCursor<i64>, T>;
@@ -21,7 +21,7 @@ pub(super) struct Slice {
 
 impl Slice {
     /// Reads the arguments `first` and `after`.
-    pub(super) fn parse(first: i32, after: Option<&str>) -> Result<Self, Invalid> {
+    pub(super) fn parse(first: i64, after: Option<&str>) -> Result<Self, Invalid> {
         let count = usize::try_from(first).ok().filter(|_| (1..=MOST).contains(&first));
         let wrong = || Invalid::new("first", format!("must be 1 to {MOST}, not {first}"));
         let cursor = |text| {

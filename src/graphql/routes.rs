@@ -12,7 +12,7 @@ use super::listeners::ListenerObject;
 use super::loaders::{Asked, Loaders};
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
-use super::scalars::Time;
+use super::scalars::{Time, number};
 use super::services::{DeleteInput, DeletePayload, ServiceObject, replaced};
 use crate::app::NewRoute;
 use crate::error::Error;
@@ -112,7 +112,7 @@ pub(super) struct BackendInput {
     service: ID,
     /// 0 to 10000, relative to the other backends.
     #[graphql(default = 1)]
-    weight: i32,
+    weight: i64,
 }
 
 /// How a failed request is tried again.
@@ -120,9 +120,9 @@ pub(super) struct BackendInput {
 pub(super) struct RetriesInput {
     /// How many times more; 1 to 10.
     #[graphql(default = 1)]
-    attempts: i32,
+    attempts: i64,
     /// How long each may take, in milliseconds.
-    per_try_timeout_ms: Option<i32>,
+    per_try_timeout_ms: Option<i64>,
     /// After which failures.
     #[graphql(default_with = "default_retry_on()")]
     on: Vec<RetryOnEnum>,
@@ -134,7 +134,7 @@ pub(super) struct RedirectInput {
     #[graphql(default)]
     https: bool,
     host: Option<String>,
-    port: Option<i32>,
+    port: Option<i64>,
     path: Option<String>,
     #[graphql(default_with = "RedirectCodeEnum::MovedPermanently")]
     code: RedirectCodeEnum,
@@ -160,13 +160,13 @@ pub(super) struct CreateRouteInput {
     headers: Vec<HeaderMatchInput>,
     /// Higher is asked first; where it is the same, the narrower path.
     #[graphql(default)]
-    priority: i32,
+    priority: i64,
     /// The services that requests go to; or else `redirect`.
     #[graphql(default)]
     backends: Vec<BackendInput>,
     /// How long the response may take, in milliseconds; the service's own
     /// limit if not said, 0 for no limit.
-    timeout_ms: Option<i32>,
+    timeout_ms: Option<i64>,
     retries: Option<RetriesInput>,
     /// What takes the place of the matched prefix of the path.
     prefix_rewrite: Option<String>,
@@ -188,11 +188,11 @@ pub(super) struct UpdateRouteInput {
     path: Option<PathMatchInput>,
     methods: Option<Vec<HttpMethodEnum>>,
     headers: Option<Vec<HeaderMatchInput>>,
-    priority: Option<i32>,
+    priority: Option<i64>,
     /// Makes a route that redirects forward.
     backends: Option<Vec<BackendInput>>,
     /// Null leaves it to the service.
-    timeout_ms: MaybeUndefined<i32>,
+    timeout_ms: MaybeUndefined<i64>,
     retries: MaybeUndefined<RetriesInput>,
     prefix_rewrite: MaybeUndefined<String>,
     host_rewrite: MaybeUndefined<String>,
@@ -264,7 +264,7 @@ impl RouteQuery {
         &self,
         ctx: &Context<'_>,
         group: Option<ID>,
-        #[graphql(default = 50)] first: i32,
+        #[graphql(default = 50)] first: i64,
         after: Option<String>,
     ) -> Result<Paged<RouteObject>> {
         let (app, _) = app_and_actor(ctx)?;
@@ -283,7 +283,7 @@ impl RouteQuery {
 pub(super) async fn paged(
     ctx: &Context<'_>,
     group: NodeGroupId,
-    first: i32,
+    first: i64,
     after: Option<&str>,
 ) -> Result<Paged<RouteObject>> {
     let (app, actor) = app_and_actor(ctx)?;
@@ -352,7 +352,7 @@ impl CreateRouteInput {
             Some(redirect) => RouteAction::Redirect(redirect.parse()?),
             None => RouteAction::Forward(Forward {
                 backends: parse_backends(self.backends)?,
-                timeout: self.timeout_ms.map(|ms| ms.try_into().at("timeoutMs")).transpose()?,
+                timeout: self.timeout_ms.map(|ms| number(ms).at("timeoutMs")).transpose()?,
                 retries: self.retries.map(RetriesInput::parse).transpose()?,
                 prefix_rewrite: self
                     .prefix_rewrite
@@ -374,7 +374,7 @@ impl CreateRouteInput {
             path: path.parse()?,
             methods: self.methods.into_iter().map(Into::into).collect(),
             headers: parse_list(self.headers, "headers", HeaderMatchInput::parse)?,
-            priority: self.priority,
+            priority: number(self.priority).at("priority")?,
             action,
         })
     }
@@ -399,10 +399,10 @@ impl UpdateRouteInput {
                 .headers
                 .map(|headers| parse_list(headers, "headers", HeaderMatchInput::parse))
                 .transpose()?,
-            priority: self.priority,
+            priority: self.priority.map(|p| number(p).at("priority")).transpose()?,
             forward: ForwardChange {
                 backends: self.backends.map(parse_backends).transpose()?,
-                timeout: replaced(self.timeout_ms, |ms| ms.try_into().at("timeoutMs"))?,
+                timeout: replaced(self.timeout_ms, |ms| number(ms).at("timeoutMs"))?,
                 retries: replaced(self.retries, RetriesInput::parse)?,
                 prefix_rewrite: replaced(self.prefix_rewrite, |path| {
                     path.try_into().at("prefixRewrite")
@@ -432,7 +432,7 @@ fn parse_backends(backends: Vec<BackendInput>) -> Result<Vec<Backend>, Invalid> 
     parse_list(backends, "backends", |backend| {
         Ok(Backend {
             service: ServiceId::parse(&backend.service, "service")?,
-            weight: backend.weight.try_into().at("weight")?,
+            weight: number(backend.weight).at("weight")?,
         })
     })
 }
@@ -483,10 +483,10 @@ impl RetriesInput {
     fn parse(self) -> Result<Retries, Invalid> {
         let parse = || {
             Ok(Retries {
-                attempts: self.attempts.try_into().at("attempts")?,
+                attempts: number(self.attempts).at("attempts")?,
                 per_try_timeout: self
                     .per_try_timeout_ms
-                    .map(|ms| ms.try_into().at("perTryTimeoutMs"))
+                    .map(|ms| number(ms).at("perTryTimeoutMs"))
                     .transpose()?,
                 on: self.on.into_iter().map(Into::into).collect(),
             })
@@ -505,7 +505,7 @@ impl RedirectInput {
             Ok(Redirect {
                 https: self.https,
                 host: self.host.map(|host| host.try_into().at("host")).transpose()?,
-                port: self.port.map(|port| port.try_into().at("port")).transpose()?,
+                port: self.port.map(|port| number(port).at("port")).transpose()?,
                 path: self.path.map(|path| path.try_into().at("path")).transpose()?,
                 code: self.code.into(),
             })

@@ -8,9 +8,8 @@ use super::errors::in_input;
 use super::global_id::{GlobalId as _, optional};
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
-use super::scalars::Time;
-use crate::app::NewService;
-use crate::compile::names;
+use super::scalars::{Time, number};
+use crate::app::{NewService, envoy_cluster};
 use crate::model::{
     At as _, Endpoint, HealthCheck, HttpVersion, Invalid, Millis, NodeGroupId, Pem, Protocol,
     Service, ServiceChange, ServiceId, ServiceSpec, Timeouts, UpstreamTls, Verification,
@@ -42,9 +41,9 @@ pub(super) enum LoadBalancingEnum {
     RoundRobin,
     /// The one with the fewest requests under way.
     LeastRequest,
-    /// By consistent hashing on a ring.
+    /// By the client's address, hashed onto a ring.
     RingHash,
-    /// By consistent hashing with Maglev's table.
+    /// By the client's address, hashed into Maglev's table.
     Maglev,
     /// By chance.
     Random,
@@ -56,22 +55,22 @@ pub(super) struct EndpointInput {
     /// An IP address or a DNS name.
     host: String,
     /// 1 to 65535.
-    port: i32,
+    port: i64,
     /// Its share among the service's endpoints; 1 to 10000.
     #[graphql(default = 1)]
-    weight: i32,
+    weight: i64,
 }
 
 /// How long talking to a service may take, in milliseconds, up to one day.
 #[derive(InputObject)]
 pub(super) struct TimeoutsInput {
     /// To open a connection; 5000 if not said.
-    connect_ms: Option<i32>,
+    connect_ms: Option<i64>,
     /// Until the whole response is there, where no route says otherwise; 15000
     /// if not said, 0 for no limit.
-    request_ms: Option<i32>,
+    request_ms: Option<i64>,
     /// How long a connection may be idle; an hour if not said, 0 for ever.
-    idle_ms: Option<i32>,
+    idle_ms: Option<i64>,
 }
 
 /// How endpoints are probed.
@@ -80,15 +79,15 @@ pub(super) struct HealthCheckInput {
     /// The path to GET, expecting 200; without one a connection is opened.
     path: Option<String>,
     #[graphql(default = 10000)]
-    interval_ms: i32,
+    interval_ms: i64,
     #[graphql(default = 2000)]
-    timeout_ms: i32,
+    timeout_ms: i64,
     /// How many good probes make an endpoint healthy.
     #[graphql(default = 2)]
-    healthy_threshold: i32,
+    healthy_threshold: i64,
     /// How many bad probes make it unhealthy.
     #[graphql(default = 3)]
-    unhealthy_threshold: i32,
+    unhealthy_threshold: i64,
 }
 
 /// How the way to the endpoints is encrypted.
@@ -115,10 +114,10 @@ pub(super) struct CreateServiceInput {
     /// Where its traffic goes: an IP address or a DNS name.
     ip_fqdn: String,
     /// The port there, 1 to 65535.
-    port: i32,
+    port: i64,
     /// The share of that endpoint among all; 1 to 10000.
     #[graphql(default = 1)]
-    weight: i32,
+    weight: i64,
     #[graphql(default_with = "ProtocolEnum::Http")]
     protocol: ProtocolEnum,
     /// More endpoints.
@@ -137,8 +136,8 @@ pub(super) struct UpdateServiceInput {
     id: ID,
     name: Option<String>,
     ip_fqdn: Option<String>,
-    port: Option<i32>,
-    weight: Option<i32>,
+    port: Option<i64>,
+    weight: Option<i64>,
     protocol: Option<ProtocolEnum>,
     /// Takes the place of all endpoints after the first.
     endpoints: Option<Vec<EndpointInput>>,
@@ -219,7 +218,7 @@ impl ServiceQuery {
         &self,
         ctx: &Context<'_>,
         group: Option<ID>,
-        #[graphql(default = 50)] first: i32,
+        #[graphql(default = 50)] first: i64,
         after: Option<String>,
     ) -> Result<Paged<ServiceObject>> {
         let (app, _) = app_and_actor(ctx)?;
@@ -239,7 +238,7 @@ impl ServiceQuery {
 pub(super) async fn paged(
     ctx: &Context<'_>,
     group: NodeGroupId,
-    first: i32,
+    first: i64,
     after: Option<&str>,
 ) -> Result<Paged<ServiceObject>> {
     let (app, actor) = app_and_actor(ctx)?;
@@ -303,8 +302,8 @@ impl CreateServiceInput {
         let timeouts = self.timeouts.map(TimeoutsInput::parse).transpose()?.unwrap_or_default();
         let first = Endpoint {
             host: self.ip_fqdn.try_into().at("ipFqdn")?,
-            port: self.port.try_into().at("port")?,
-            weight: self.weight.try_into().at("weight")?,
+            port: number(self.port).at("port")?,
+            weight: number(self.weight).at("weight")?,
         };
         let mut endpoints = vec![first];
         endpoints.extend(parse_endpoints(self.endpoints)?);
@@ -339,8 +338,8 @@ impl UpdateServiceInput {
             name: self.name.map(|name| name.try_into().at("name")).transpose()?,
             protocol: self.protocol.map(Protocol::from),
             host: self.ip_fqdn.map(|host| host.try_into().at("ipFqdn")).transpose()?,
-            port: self.port.map(|port| port.try_into().at("port")).transpose()?,
-            weight: self.weight.map(|weight| weight.try_into().at("weight")).transpose()?,
+            port: self.port.map(|port| number(port).at("port")).transpose()?,
+            weight: self.weight.map(|weight| number(weight).at("weight")).transpose()?,
             more_endpoints: self.endpoints.map(parse_endpoints).transpose()?,
             load_balancing: self.load_balancing.map(Into::into),
             health_check: replaced(self.health_check, HealthCheckInput::parse)?,
@@ -374,8 +373,8 @@ impl EndpointInput {
     fn parse(self) -> Result<Endpoint, Invalid> {
         Ok(Endpoint {
             host: self.host.try_into().at("host")?,
-            port: self.port.try_into().at("port")?,
-            weight: self.weight.try_into().at("weight")?,
+            port: number(self.port).at("port")?,
+            weight: number(self.weight).at("weight")?,
         })
     }
 }
@@ -387,13 +386,13 @@ impl TimeoutsInput {
             Ok(ServiceChange {
                 connect_timeout: self
                     .connect_ms
-                    .map(|ms| ms.try_into().at("connectMs"))
+                    .map(|ms| number(ms).at("connectMs"))
                     .transpose()?,
                 request_timeout: self
                     .request_ms
-                    .map(|ms| ms.try_into().at("requestMs"))
+                    .map(|ms| number(ms).at("requestMs"))
                     .transpose()?,
-                idle_timeout: self.idle_ms.map(|ms| ms.try_into().at("idleMs")).transpose()?,
+                idle_timeout: self.idle_ms.map(|ms| number(ms).at("idleMs")).transpose()?,
                 ..Default::default()
             })
         };
@@ -406,13 +405,10 @@ impl HealthCheckInput {
         let parse = || {
             Ok(HealthCheck {
                 path: self.path.map(|path| path.try_into().at("path")).transpose()?,
-                interval: self.interval_ms.try_into().at("intervalMs")?,
-                timeout: self.timeout_ms.try_into().at("timeoutMs")?,
-                healthy_threshold: self.healthy_threshold.try_into().at("healthyThreshold")?,
-                unhealthy_threshold: self
-                    .unhealthy_threshold
-                    .try_into()
-                    .at("unhealthyThreshold")?,
+                interval: number(self.interval_ms).at("intervalMs")?,
+                timeout: number(self.timeout_ms).at("timeoutMs")?,
+                healthy_threshold: number(self.healthy_threshold).at("healthyThreshold")?,
+                unhealthy_threshold: number(self.unhealthy_threshold).at("unhealthyThreshold")?,
             })
         };
         parse().map_err(|e: Invalid| e.within("healthCheck"))
@@ -521,7 +517,7 @@ impl ServiceObject {
 
     /// What its cluster is called in Envoy.
     async fn envoy_cluster(&self) -> String {
-        names::cluster(&self.0)
+        envoy_cluster(&self.0)
     }
 
     async fn created_at(&self) -> Time {

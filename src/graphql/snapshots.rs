@@ -8,8 +8,8 @@ use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
 use super::scalars::{Time, int};
 use super::xds_nodes::XdsTypeEnum;
+use crate::model::SnapshotRecord;
 use crate::model::{NodeGroupId, Revision};
-use crate::store::SnapshotRecord;
 use marchproxy_xds::ResourceType;
 
 #[derive(Default)]
@@ -36,7 +36,7 @@ impl SnapshotQuery {
         &self,
         ctx: &Context<'_>,
         group: Option<ID>,
-        #[graphql(default = 20)] first: i32,
+        #[graphql(default = 20)] first: i64,
         after: Option<String>,
     ) -> Result<Paged<SnapshotObject>> {
         let (app, _) = app_and_actor(ctx)?;
@@ -49,7 +49,7 @@ impl SnapshotQuery {
 pub(super) async fn paged(
     ctx: &Context<'_>,
     group: NodeGroupId,
-    first: i32,
+    first: i64,
     after: Option<&str>,
 ) -> Result<Paged<SnapshotObject>> {
     let (app, actor) = app_and_actor(ctx)?;

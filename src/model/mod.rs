@@ -16,9 +16,11 @@ mod listener;
 mod name;
 mod net;
 mod node_group;
+mod page;
 mod quantity;
 mod route;
 mod service;
+mod snapshot;
 mod user;
 
 pub use desired::DesiredState;
@@ -31,6 +33,7 @@ pub use listener::{Listener, ListenerChange, ListenerProtocol, ListenerSpec};
 pub use name::{Name, NameError};
 pub use net::{Host, HostError, HostPattern, Port, PortError};
 pub use node_group::{NodeGroup, NodeGroupChange, NodeGroupSpec, RuntimeKey, RuntimeValue};
+pub use page::Page;
 pub use quantity::{Millis, QuantityError, Timeout, Weight};
 pub use route::{
     Backend, Forward, ForwardChange, HeaderMatch, Redirect, Retries, RetryOn, Route, RouteAction,
@@ -40,4 +43,5 @@ pub use service::{
     Endpoint, HealthCheck, HttpVersion, LoadBalancing, Pem, PemError, Protocol, Service,
     ServiceChange, ServiceSpec, Timeouts, UpstreamTls, Verification,
 };
+pub use snapshot::{NewSnapshot, SnapshotRecord, TypeRecord};
 pub use user::{PasswordHash, Role, User, Username, UsernameError};

@@ -84,9 +84,9 @@ pub enum LoadBalancing {
     RoundRobin,
     /// The one with the fewest requests under way.
     LeastRequest,
-    /// By consistent hashing on a ring.
+    /// By the client's address, hashed onto a ring.
     RingHash,
-    /// By consistent hashing with Maglev's table.
+    /// By the client's address, hashed into Maglev's table.
     Maglev,
     /// By chance.
     Random,
@@ -165,7 +165,7 @@ pub enum PemError {
 pub struct ServiceChange {
     /// See [`ServiceSpec::name`].
     pub name: Option<Name>,
-    /// Makes it HTTP (in the version it had) or TCP.
+    /// See [`ServiceSpec::protocol`].
     pub protocol: Option<Protocol>,
     /// The host of the first endpoint.
     pub host: Option<Host>,
@@ -187,6 +187,16 @@ pub struct ServiceChange {
     pub health_check: Option<Option<HealthCheck>>,
     /// `Some(None)` stops encrypting.
     pub tls: Option<Option<UpstreamTls>>,
+}
+
+impl LoadBalancing {
+    /// Whether the same client goes to the same endpoint, by its address.
+    pub fn is_by_client(self) -> bool {
+        match self {
+            Self::RingHash | Self::Maglev => true,
+            Self::RoundRobin | Self::LeastRequest | Self::Random => false,
+        }
+    }
 }
 
 // === impl ServiceSpec ===

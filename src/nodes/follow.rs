@@ -55,7 +55,11 @@ impl Follower {
             }
             match self.news.recv().await {
                 Ok(change) => self.take(change),
-                Err(RecvError::Lagged(_)) => self.look(Cause::Missed),
+                Err(RecvError::Lagged(_)) => {
+                    // What is still in the ring is older than what is looked at now.
+                    self.news = self.news.resubscribe();
+                    self.look(Cause::Missed);
+                }
                 Err(RecvError::Closed) => return None,
             }
         }

@@ -69,8 +69,9 @@ impl Publisher {
 
     /// Publishes what the database has and the hub does not; once.
     pub async fn reconcile(&self) -> Result<()> {
-        let committed = self.store.read().await?.revisions().await?;
+        // In this order: who follows a group has seen it in the database.
         let published = self.hub.revisions();
+        let committed = self.store.read().await?.revisions().await?;
         for group in published.keys() {
             if !committed.iter().any(|(id, _)| id == group) {
                 self.hub.forget(*group);
@@ -79,7 +80,7 @@ impl Publisher {
             }
         }
         for (group, revision) in committed {
-            if published.get(&group).is_none_or(|out| *out < revision)
+            if published.get(&group).copied().flatten() < Some(revision)
                 && let Err(e) = self.publish(group, revision).await
             {
                 // One group's trouble is not another's.

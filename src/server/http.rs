@@ -51,7 +51,7 @@ impl HttpServer {
 fn router(app: App, stop: CancellationToken) -> Router {
     let graphql = graphql::State { schema: schema(app.clone(), stop), app: app.clone() };
     let api = Router::new()
-        .route("/graphql", post(graphql::answer).get(graphql::answer))
+        .route("/graphql", post(graphql::answer))
         .route("/graphql/ws", get(graphql::subscribe))
         .with_state(graphql);
     Router::new()
@@ -71,7 +71,7 @@ async fn about() -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "graphql": "/graphql",
         "subscriptions": "/graphql/ws",
-        "graphiql": "/graphiql",
+        "graphiql": cfg!(feature = "dashboard").then_some("/graphiql"),
         "health": "/healthz",
     });
     Json(about).into_response()

@@ -10,8 +10,9 @@ use sea_orm::{
 };
 
 use super::rows::Row;
-use super::{Page, Tx, name_taken};
+use super::{Tx, name_taken};
 use crate::error::{Error, Result};
+use crate::model::Page;
 use crate::model::{Listener, ListenerId, ListenerProtocol, ListenerSpec, NodeGroupId};
 
 const KIND: &str = "listener";

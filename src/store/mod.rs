@@ -22,7 +22,6 @@ use sea_orm::{
 use crate::error::{Error, Result};
 
 pub use connect::{DatabaseUrl, DatabaseUrlError};
-pub use snapshots::{NewSnapshot, SnapshotRecord, TypeRecord};
 
 /// The database.
 #[derive(Clone, Debug)]
@@ -34,20 +33,6 @@ pub struct Store {
 /// One transaction. Dropped, it rolls back.
 #[derive(Debug)]
 pub struct Tx(DatabaseTransaction);
-
-/// Which slice of a list to read: the rows after `after`, `limit` at most.
-#[derive(Clone, Copy, Debug)]
-pub struct Page {
-    /// The id before the first row; 0 for the first page.
-    pub after: i32,
-    /// How many rows at most.
-    pub limit: u64,
-}
-
-impl Page {
-    /// Every row.
-    pub const ALL: Self = Self { after: 0, limit: i64::MAX as u64 };
-}
 
 impl Store {
     /// Begins a transaction that sees one state and changes nothing.

@@ -8,8 +8,9 @@ use sea_orm::{
 };
 
 use super::rows::{Row, to_json};
-use super::{Page, Tx, name_taken};
+use super::{Tx, name_taken};
 use crate::error::{Error, Result};
+use crate::model::Page;
 use crate::model::{
     Endpoint, HttpVersion, NodeGroupId, Protocol, Service, ServiceId, ServiceSpec, Timeouts,
 };

@@ -1,61 +1,16 @@
 //! The history of snapshots: what was compiled, why, and by whom.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use marchproxy_schema::snapshot;
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, Set,
 };
-use serde::{Deserialize, Serialize};
 
 use super::Tx;
 use super::rows::{Row, to_json};
 use crate::error::Result;
-use crate::model::{NodeGroupId, Revision, UserId};
-
-/// One snapshot as history keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SnapshotRecord {
-    /// Its place in the history of all groups.
-    pub id: i32,
-    /// Whose it is.
-    pub group: NodeGroupId,
-    /// The group's revision that it was compiled from.
-    pub revision: Revision,
-    /// A hash of its content.
-    pub version: String,
-    /// Each type's version and number of resources, by the type's name.
-    pub types: BTreeMap<String, TypeRecord>,
-    /// What was done.
-    pub cause: String,
-    /// Who did it; none for the control plane itself.
-    pub author: Option<UserId>,
-    /// When.
-    pub created_at: DateTime<Utc>,
-}
-
-/// What a snapshot holds of one type.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TypeRecord {
-    /// A hash of the type's resources.
-    pub version: String,
-    /// How many there are.
-    pub count: usize,
-}
-
-/// A snapshot to be kept.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "as in SnapshotRecord")]
-pub struct NewSnapshot {
-    pub group: NodeGroupId,
-    pub revision: Revision,
-    pub version: String,
-    pub types: BTreeMap<String, TypeRecord>,
-    pub cause: String,
-    pub author: Option<UserId>,
-}
+use crate::model::{NewSnapshot, NodeGroupId, Revision, SnapshotRecord};
 
 impl Tx {
     /// Keeps a snapshot in its group's history.

@@ -111,7 +111,7 @@ fn two_listeners_of_one_name_are_our_fault_and_not_the_clients() {
 
 #[test]
 fn a_listener_may_have_any_name_that_is_free() {
-    for name in ["marchproxy", "marchproxy_routes", "marchproxy_listener_routes"] {
+    for name in ["marchproxy", "marchproxy_routes", "routes_marchproxy_listener"] {
         let mut state = state();
         state.listeners.push(listener(2, name, 80));
         assert!(compile(&state).is_ok(), "{name}: {:?}", compile(&state));

@@ -98,6 +98,36 @@ fn a_tcp_service_stands_behind_a_tcp_listener() {
 }
 
 #[test]
+fn a_consistent_hash_is_taken_of_the_clients_address() {
+    let mut http = service(1, "api", &["10.0.0.1:80"]);
+    http.spec.load_balancing = LoadBalancing::RingHash;
+    let mut tcp = tcp_service(2, "db", "10.0.0.2:5432");
+    tcp.spec.load_balancing = LoadBalancing::Maglev;
+    let plain = service(3, "plain", &["10.0.0.3:80"]);
+    let mut state = serving([http, tcp, plain]);
+    let action = RouteAction::Forward(forward(&[(1, 1), (3, 1)]));
+    state.routes.push(route(1, "both", prefix("/"), action));
+    state.listeners.push(tcp_listener(2, "postgres", 5432, 2));
+    golden("consistent_hash", &state, &[Listener, ResourceType::Route]);
+}
+
+#[test]
+fn an_endpoint_is_chosen_as_people_say() {
+    for (load_balancing, want) in [
+        (LoadBalancing::RoundRobin, "lb_policy: RoundRobin"),
+        (LoadBalancing::LeastRequest, "lb_policy: LeastRequest"),
+        (LoadBalancing::RingHash, "lb_policy: RingHash"),
+        (LoadBalancing::Maglev, "lb_policy: Maglev"),
+        (LoadBalancing::Random, "lb_policy: Random"),
+    ] {
+        let mut service = service(1, "api", &["10.0.0.1:80"]);
+        service.spec.load_balancing = load_balancing;
+        let shown = shown(&compile(&serving([service])).unwrap(), &[Cluster]);
+        assert!(shown.lines().any(|line| line == want), "{want}: {shown}");
+    }
+}
+
+#[test]
 fn endpoints_are_probed_as_they_are_spoken_to() {
     let probe = HealthCheck {
         path: Some(text("/healthz")),
@@ -214,4 +244,18 @@ fn a_route_retries_rewrites_and_upgrades() {
     };
     let route = route(1, "all", prefix("/api/"), RouteAction::Forward(action));
     golden_route("route_retry_rewrite_websocket", route);
+}
+
+#[test]
+fn an_ipv6_address_stands_in_brackets_where_a_url_holds_it() {
+    let redirect = Redirect { host: Some(text("::1")), ..Redirect::default() };
+    let rewrite = Forward { host_rewrite: Some(text("::1")), ..forward(&[(1, 1)]) };
+    for (action, want) in [
+        (RouteAction::Redirect(redirect), r#"host_redirect: "[::1]""#),
+        (RouteAction::Forward(rewrite), r#"HostRewriteLiteral "[::1]""#),
+    ] {
+        let state = routing([route(1, "six", prefix("/"), action)]);
+        let shown = shown(&compile(&state).unwrap(), &[ResourceType::Route]);
+        assert!(shown.contains(want), "{shown}");
+    }
 }

@@ -100,7 +100,7 @@ fn a_route_answers_on_its_listener_only() {
     state.listeners.push(listener(2, "inner", 8080));
     let by_default = [host("a.example", &["first"]), host("api", &["service:api"])];
     assert_eq!(hosts(&state, "marchproxy_routes"), by_default);
-    assert_eq!(hosts(&state, "inner_routes"), [host("a.example", &["second"])]);
+    assert_eq!(hosts(&state, "routes_inner"), [host("a.example", &["second"])]);
 }
 
 #[test]
@@ -113,8 +113,8 @@ fn a_service_answers_to_its_name_in_lower_case() {
 }
 
 #[test]
-fn a_default_listener_of_another_name_keeps_the_services_by_name() {
+fn a_default_listener_of_another_name_keeps_its_routes() {
     let mut state = routing([]);
     state.listeners[0].spec.name = text("edge");
-    assert_eq!(hosts(&state, "edge_routes"), [host("api", &["service:api"])]);
+    assert_eq!(hosts(&state, "marchproxy_routes"), [host("api", &["service:api"])]);
 }

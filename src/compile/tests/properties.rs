@@ -77,7 +77,7 @@ fn changed(one: &Snapshot, other: &Snapshot) -> Vec<ResourceType> {
 }
 
 /// The same rows, and what is a set in them, in another order.
-fn shuffled(mut state: DesiredState, rng: &mut impl RngCore) -> DesiredState {
+fn shuffled(mut state: DesiredState, rng: &mut impl Rng) -> DesiredState {
     shuffle(&mut state.listeners, rng);
     shuffle(&mut state.services, rng);
     shuffle(&mut state.routes, rng);
@@ -91,7 +91,7 @@ fn shuffled(mut state: DesiredState, rng: &mut impl RngCore) -> DesiredState {
     state
 }
 
-fn shuffle<T>(items: &mut [T], rng: &mut impl RngCore) {
+fn shuffle<T>(items: &mut [T], rng: &mut impl Rng) {
     items.sort_by_cached_key(|_| rng.next_u64());
 }
 

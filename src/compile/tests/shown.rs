@@ -20,8 +20,27 @@ use envoy_types::pb::google::protobuf::Any;
 use marchproxy_xds::{Resource, ResourceType, Snapshot};
 use prost::{Message, Name};
 
-/// Enumerations print their default, too.
-const UNSET: [&str; 9] = ["None", "\"\"", "0", "0.0", "false", "[]", "{}", "Tcp", "Default"];
+/// What an unset field prints.
+const UNSET: [&str; 7] = ["None", "\"\"", "0", "0.0", "false", "[]", "{}"];
+
+/// The same for enumerations, which print the name of their first value.
+const UNSET_ENUMS: [&str; 15] = [
+    "cluster_not_found_response_code: ServiceUnavailable",
+    "drain_type: Default",
+    "forward_client_cert_details: Sanitize",
+    "headers_with_underscores_action: Allow",
+    "health_status: Unknown",
+    "internal_redirect_action: PassThroughInternalRedirect",
+    "method: MethodUnspecified",
+    "path_with_escaped_slashes_action: ImplementationSpecificDefault",
+    "priority: Default",
+    "protocol: Tcp",
+    "protocol_selection: UseConfiguredProtocol",
+    "proxy_protocol_tlv_merge_policy: AddIfAbsent",
+    "server_header_transformation: Overwrite",
+    "trust_chain_verification: VerifyTrustChain",
+    "upstream_connect_mode: Immediate",
+];
 
 /// One line of `Debug`, and the lines between it and its closing bracket.
 struct Node {
@@ -55,6 +74,7 @@ fn any(resource: &Resource) -> Any {
     Any::decode(resource.body().as_ref()).unwrap()
 }
 
+/// `Debug` of the message that an `Any` holds.
 fn unpacked(type_url: &str, bytes: &[u8]) -> String {
     macro_rules! first_of {
         ($($message:ty),+) => {
@@ -70,54 +90,57 @@ fn unpacked(type_url: &str, bytes: &[u8]) -> String {
 
 /// Reads lines up to the bracket that closes them.
 fn nodes(lines: &mut Lines<'_>) -> Vec<Node> {
-    let mut nodes = vec![];
+    let mut found = vec![];
     while let Some(line) = lines.next() {
         let line = line.trim().trim_end_matches(',');
         if matches!(line, "}" | ")" | "]") {
             break;
         }
         let bracket = line.chars().last().filter(|c| matches!(c, '{' | '(' | '['));
-        let inside = if bracket.is_some() { self::nodes(lines) } else { vec![] };
+        let inside = if bracket.is_some() { nodes(lines) } else { vec![] };
         let label = line.trim_end_matches(['{', '(', '[', ' ']).to_owned();
         let node = Node { label, bracket, inside };
         if !node.is_unset() {
-            nodes.push(node.simplified());
+            found.push(node.simplified());
         }
     }
-    nodes
+    found
 }
 
 impl Node {
+    /// Whether this is a field, and one that nobody set.
     fn is_unset(&self) -> bool {
-        self.label.split_once(": ").is_some_and(|(_, value)| UNSET.contains(&value))
+        let value = self.label.split_once(": ").map(|(_, value)| value);
+        UNSET_ENUMS.contains(&&*self.label) || value.is_some_and(|value| UNSET.contains(&value))
     }
 
+    /// Puts a wrapper and what it wraps on one line.
     fn simplified(mut self) -> Self {
         let label = self.label.clone();
         let (before, last) = label.rsplit_once(' ').unwrap_or(("", &label));
         match (self.bracket, last) {
-            (Some('('), "Some") => self.replaced(before.to_owned()),
+            (Some('('), "Some") => self.replaced(before),
             (Some('('), _) if self.inside.len() == 1 => {
                 let repeated = self.inside[0].label == last;
                 let before = if repeated { before } else { &label };
-                self.replaced(before.to_owned())
+                self.replaced(before)
             }
             (Some('{'), "Any") => {
                 let bytes = self.field("value").map_or(&[][..], |value| &value.inside);
                 let bytes: Vec<u8> = bytes.iter().map(|b| b.label.parse().unwrap()).collect();
                 let type_url = self.value("type_url", "").trim_matches('"');
                 let inside = nodes(&mut unpacked(type_url, &bytes).lines());
-                Self { inside, ..self }.replaced(before.to_owned())
+                Self { inside, ..self }.replaced(before)
             }
             (Some('{'), "Duration") => {
                 let part = |name| self.value(name, "0").parse::<f64>().unwrap();
-                Self::leaf(format!("{before} {}s", part("seconds") + part("nanos") / 1e9))
+                Self::leaf(&format!("{before} {}s", part("seconds") + part("nanos") / 1e9))
             }
             (Some('{'), "UInt32Value") => {
-                Self::leaf(format!("{before} {}", self.value("value", "0")))
+                Self::leaf(&format!("{before} {}", self.value("value", "0")))
             }
             (Some('{'), "BoolValue") => {
-                Self::leaf(format!("{before} {}", self.value("value", "false")))
+                Self::leaf(&format!("{before} {}", self.value("value", "false")))
             }
             // A map, whose order is chance.
             (Some('{'), _) if self.label.ends_with(':') => {
@@ -128,12 +151,12 @@ impl Node {
         }
     }
 
-    fn leaf(label: String) -> Self {
+    fn leaf(label: &str) -> Self {
         Self { label: label.trim().to_owned(), bracket: None, inside: vec![] }
     }
 
     /// The one node inside, behind the text that stood before.
-    fn replaced(mut self, before: String) -> Self {
+    fn replaced(mut self, before: &str) -> Self {
         let only = self.inside.remove(0);
         Self { label: format!("{before} {}", only.label).trim().to_owned(), ..only }
     }

@@ -1,0 +1,46 @@
+# The two commands: `make run` and `make test`. The others are for developers.
+
+# dev builds fastest; `make run PROFILE=release` runs fastest.
+PROFILE ?= dev
+BUILT := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+SERVER := target/$(BUILT)/marchproxy
+
+.PHONY: run test demo bench schema build lint unit browser readme
+
+run: build
+	exec $(SERVER) serve
+
+build:
+	scripts/dashboard
+	cargo build --profile $(PROFILE) --features dashboard
+
+test: lint unit browser readme demo
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --features dashboard -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+# Without the web pages too: a plain `cargo build` must need no Node.js.
+unit: build
+	scripts/envoy
+	cargo test --workspace --features dashboard
+	cargo check --workspace
+
+browser: build
+	scripts/browser-test
+
+readme: build
+	scripts/envoy
+	scripts/readme-test
+
+demo: build
+	scripts/demo
+
+# How long from a mutation to the ACK of a real Envoy.
+bench:
+	scripts/envoy
+	cargo bench --bench mutation_to_ack
+
+schema: build
+	$(SERVER) schema > schema/api.graphql
