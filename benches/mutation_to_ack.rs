@@ -5,7 +5,14 @@
 //! it, from the same run: the mutation that does not wait, and a query that
 //! changes nothing. Quote the ratios; milliseconds are the machine's.
 
-#[expect(dead_code, reason = "the tests use all of it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    reason = "a bench, which prints its result and stops at the first trouble"
+)]
+
+#[expect(dead_code, unused_imports, reason = "the tests use all of it")]
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
@@ -70,5 +77,8 @@ fn print(what: &str, took: &[Duration], query: &[Duration]) {
         took[place.clamp(1, took.len()) - 1].as_secs_f64() * 1000.0
     };
     let [median, p99] = [at(took, 0.5), at(took, 0.99)];
-    println!("  {what:<28} median {median:6.2} ms  p99 {p99:6.2} ms  {:5.1} x", median / at(query, 0.5));
+    println!(
+        "  {what:<28} median {median:6.2} ms  p99 {p99:6.2} ms  {:5.1} x",
+        median / at(query, 0.5)
+    );
 }

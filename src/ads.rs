@@ -9,7 +9,7 @@ use crate::error::Error;
 
 impl Source for App {
     async fn connect(&self, hello: Hello) -> Result<Connection, Status> {
-        let Admission { snapshots, observer } = self.admit(hello).await.map_err(status)?;
+        let Admission { snapshots, observer } = self.admit(hello).await.map_err(|e| status(&e))?;
         Ok(Connection {
             snapshots: Box::pin(snapshots.map(|published| published.snapshot)),
             observer: Box::new(observer),
@@ -18,8 +18,8 @@ impl Source for App {
 }
 
 /// An error as a gRPC client gets it; the cause goes to the log.
-fn status(error: Error) -> Status {
-    if let Error::Internal(cause) = &error {
+fn status(error: &Error) -> Status {
+    if let Error::Internal(cause) = error {
         tracing::error!(error = &**cause as &dyn std::error::Error, "cannot let a node in");
     }
     Status::new(error.codes().grpc, error.to_string())

@@ -79,6 +79,7 @@ impl Error {
     }
 
     /// There is no `kind` called or numbered `id`.
+    #[expect(clippy::needless_pass_by_value, reason = "ids are copied, and names given up")]
     pub fn not_found(kind: &'static str, id: impl ToString) -> Self {
         Self::NotFound { kind, id: id.to_string() }
     }

@@ -99,6 +99,11 @@ impl BootstrapArgs {
                 "lds_config": ads,
             },
             "layered_runtime": { "layers": [
+                // Envoy's own limit of 100 refuses regular expressions that
+                // people write: with it, one route would take all down.
+                { "name": "static", "static_layer": {
+                    "re2.max_program_size.error_level": u32::MAX,
+                } },
                 { "name": names::RUNTIME_LAYER, "rtds_layer": {
                     "name": names::RUNTIME_LAYER, "rtds_config": ads,
                 } },

@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use envoy_types::pb::envoy::config::route::v3 as envoy_route;
 use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
@@ -17,6 +18,9 @@ use crate::model::{
     Forward, HeaderMatch, HttpMethod, Listener, PathMatch, Protocol, Redirect, RedirectCode,
     Retries, RetryOn, Route, RouteAction, Service, TextMatch, Timeout,
 };
+
+/// How long a request may stand still in Envoy, if it is not told otherwise.
+const STREAM_IDLE: Duration = Duration::from_secs(5 * 60);
 
 /// What answers to one host.
 #[derive(Default)]
@@ -118,6 +122,7 @@ fn by_name(service: &Service) -> envoy_route::Route {
             cluster_specifier: Some(ClusterSpecifier::Cluster(names::cluster(service))),
             timeout: Some(wire::duration(service.spec.timeouts.request)),
             hash_policy: hash_policy(&[service]),
+            idle_timeout: longer_than_envoys(service.spec.timeouts.request).map(wire::duration),
             ..Default::default()
         })),
         ..Default::default()
@@ -197,8 +202,9 @@ fn forwarded(forward: &Forward, checked: &Checked<'_>) -> envoy_route::RouteActi
     let services: Vec<&Service> = backends.map(|b| checked.service(b.service)).collect();
     envoy_route::RouteAction {
         hash_policy: hash_policy(&services),
+        idle_timeout: idle_timeout(forward, &services).map(wire::duration),
         cluster_specifier: Some(destination(forward, checked)),
-        timeout: Some(wire::duration(timeout(forward, checked))),
+        timeout: Some(wire::duration(timeout(forward, &services))),
         retry_policy: forward.retries.as_ref().map(retry_policy),
         prefix_rewrite: forward
             .prefix_rewrite
@@ -247,16 +253,33 @@ fn destination(
 }
 
 /// The route's own limit, or the longest of its services'.
-fn timeout(forward: &Forward, checked: &Checked<'_>) -> Timeout {
+fn timeout(forward: &Forward, services: &[&Service]) -> Timeout {
+    forward.timeout.unwrap_or_else(|| longest(services.iter().map(|s| s.spec.timeouts.request)))
+}
+
+/// How long a request may stand still, where Envoy's five minutes are less
+/// than the request or the WebSocket is to have.
+fn idle_timeout(forward: &Forward, services: &[&Service]) -> Option<Timeout> {
+    if forward.websocket {
+        return Some(longest(services.iter().map(|s| s.spec.timeouts.idle)));
+    }
+    longer_than_envoys(timeout(forward, services))
+}
+
+/// The limit, if Envoy's own on a request that stands still would come first.
+fn longer_than_envoys(limit: Timeout) -> Option<Timeout> {
+    match limit {
+        Timeout::After(millis) => (Duration::from(millis) > STREAM_IDLE).then_some(limit),
+        Timeout::Never => Some(limit),
+    }
+}
+
+fn longest(limits: impl Iterator<Item = Timeout>) -> Timeout {
     let longer = |a: Timeout, b: Timeout| match (a, b) {
         (Timeout::After(a), Timeout::After(b)) => Timeout::After(a.max(b)),
         (Timeout::Never, _) | (_, Timeout::Never) => Timeout::Never,
     };
-    forward.timeout.unwrap_or_else(|| {
-        let backends = forward.backends.iter();
-        let limits = backends.map(|b| checked.service(b.service).spec.timeouts.request);
-        limits.reduce(longer).unwrap_or(Timeout::Never)
-    })
+    limits.reduce(longer).unwrap_or(Timeout::Never)
 }
 
 fn retry_policy(retries: &Retries) -> envoy_route::RetryPolicy {

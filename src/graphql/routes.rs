@@ -158,7 +158,8 @@ pub(super) struct CreateRouteInput {
     /// Which headers, all of them.
     #[graphql(default)]
     headers: Vec<HeaderMatchInput>,
-    /// Higher is asked first; where it is the same, the narrower path.
+    /// Higher is asked first; where it is the same, exact paths, then regular
+    /// expressions, then prefixes, and the longer before the shorter.
     #[graphql(default)]
     priority: i64,
     /// The services that requests go to; or else `redirect`.

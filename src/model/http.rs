@@ -3,9 +3,9 @@
 use std::fmt;
 
 use regex::RegexBuilder;
-use regex_syntax::ast::parse::Parser;
-use regex_syntax::ast::{self, AssertionKind, Ast, ClassSetBinaryOp, ClassSetItem, Flag, Visitor};
 use serde::{Deserialize, Serialize};
+
+use super::re2::{self, NotRe2};
 
 const LONGEST: usize = 1024;
 
@@ -58,8 +58,8 @@ pub enum PatternError {
     #[error("must start with '/'")]
     Relative,
     /// The regular expression uses something that RE2 has not.
-    #[error("uses {0}, which Envoy's regular expressions (RE2) have not")]
-    NotRe2(&'static str),
+    #[error(transparent)]
+    NotRe2(#[from] NotRe2),
     /// The regular expression does not compile; what is wrong with it.
     #[error("is not a regular expression: {0}")]
     Regex(String),
@@ -125,13 +125,13 @@ impl HttpMethod {
 }
 
 impl PathMatch {
-    /// How narrow the match is: exact before longer before shorter prefix
-    /// before regular expression.
+    /// How narrow the match is: exact before regular expression before prefix,
+    /// and the longer before the shorter.
     pub fn specificity(&self) -> usize {
         match self {
-            Self::Exact(path) => LONGEST + 1 + path.0.len(),
+            Self::Exact(path) => 2 * (LONGEST + 1) + path.0.len(),
+            Self::Regex(pattern) => LONGEST + 1 + pattern.0.len(),
             Self::Prefix(path) => path.0.len(),
-            Self::Regex(_) => 0,
         }
     }
 }
@@ -169,9 +169,7 @@ impl TryFrom<String> for Pattern {
 
     fn try_from(pattern: String) -> Result<Self, PatternError> {
         sized(&pattern)?;
-        if let Ok(ast) = Parser::new().parse(&pattern) {
-            ast::visit(&ast, Re2)?;
-        }
+        re2::check(&pattern)?;
         match RegexBuilder::new(&pattern).size_limit(1 << 20).build() {
             Ok(_) => Ok(Self(pattern)),
             // The last line says what is wrong; those before it draw where.
@@ -179,54 +177,6 @@ impl TryFrom<String> for Pattern {
                 e.to_string().lines().last().unwrap_or_default().replace("error: ", ""),
             )),
         }
-    }
-}
-
-/// Finds what RE2 has not (<https://github.com/google/re2/wiki/Syntax>).
-struct Re2;
-
-impl Visitor for Re2 {
-    type Output = ();
-    type Err = PatternError;
-
-    fn finish(self) -> Result<(), PatternError> {
-        Ok(())
-    }
-
-    fn visit_pre(&mut self, ast: &Ast) -> Result<(), PatternError> {
-        let flags = match ast {
-            Ast::Flags(set) => Some(&set.flags),
-            Ast::Group(group) => group.flags(),
-            Ast::Assertion(assertion) => return re2_assertion(&assertion.kind),
-            _ => None,
-        };
-        let has = |flag| flags.and_then(|flags| flags.flag_state(flag)).is_some();
-        if has(Flag::IgnoreWhitespace) {
-            return Err(PatternError::NotRe2("the flag 'x'"));
-        }
-        if has(Flag::Unicode) || has(Flag::CRLF) {
-            return Err(PatternError::NotRe2("the flag 'u' or 'R'"));
-        }
-        Ok(())
-    }
-
-    fn visit_class_set_binary_op_pre(&mut self, _: &ClassSetBinaryOp) -> Result<(), PatternError> {
-        Err(PatternError::NotRe2("set operations in a class"))
-    }
-
-    fn visit_class_set_item_pre(&mut self, item: &ClassSetItem) -> Result<(), PatternError> {
-        match item {
-            ClassSetItem::Bracketed(_) => Err(PatternError::NotRe2("a class in a class")),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn re2_assertion(kind: &AssertionKind) -> Result<(), PatternError> {
-    use AssertionKind::{EndLine, EndText, NotWordBoundary, StartLine, StartText, WordBoundary};
-    match kind {
-        StartLine | EndLine | StartText | EndText | WordBoundary | NotWordBoundary => Ok(()),
-        _ => Err(PatternError::NotRe2("one-sided word boundaries")),
     }
 }
 
@@ -306,16 +256,5 @@ mod tests {
         let error = Pattern::try_from("(".to_owned()).unwrap_err().to_string();
         assert_eq!(error, "is not a regular expression: unclosed group");
         assert!(Pattern::try_from("(?=look)ahead".to_owned()).is_err(), "RE2 has none either");
-    }
-
-    #[test]
-    fn a_pattern_that_only_other_engines_know_is_refused() {
-        for pattern in ["(?x) a b", "(?u:a)", "[a&&b]", "[a[bc]]", r"\b{start}a"] {
-            let error = Pattern::try_from(pattern.to_owned()).unwrap_err().to_string();
-            assert!(error.contains("RE2"), "{pattern}: {error}");
-        }
-        for pattern in ["(?i)a", "(?P<n>a)", r"\bword\b", "[^a-z[:digit:]]", "a{2,3}?"] {
-            assert!(Pattern::try_from(pattern.to_owned()).is_ok(), "{pattern}");
-        }
     }
 }

@@ -74,10 +74,12 @@ impl ListenerSpec {
 
     /// Whether both would bind the same address on one machine.
     pub fn clashes_with(&self, other: &Self) -> bool {
+        // `::` takes no IPv4 connections in Envoy, unless it is told to.
+        let one_family = self.address.is_ipv4() == other.address.is_ipv4();
         let overlap = self.address == other.address
             || self.address.is_unspecified()
             || other.address.is_unspecified();
-        self.port == other.port && overlap
+        self.port == other.port && one_family && overlap
     }
 }
 
@@ -98,6 +100,8 @@ mod tests {
             (at("127.0.0.2", 80), at("127.0.0.1", 80), false),
             (at("127.0.0.1", 80), at("127.0.0.1", 80), true),
             (at("0.0.0.0", 80), at("0.0.0.0", 81), false),
+            (at("0.0.0.0", 80), at("::", 80), false),
+            (at("::1", 80), at("::", 80), true),
         ];
         for (a, b, want) in table {
             assert_eq!(a.clashes_with(&b), want, "{a:?} {b:?}");

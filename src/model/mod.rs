@@ -18,6 +18,7 @@ mod net;
 mod node_group;
 mod page;
 mod quantity;
+mod re2;
 mod route;
 mod service;
 mod snapshot;
@@ -35,6 +36,7 @@ pub use net::{Host, HostError, HostPattern, Port, PortError};
 pub use node_group::{NodeGroup, NodeGroupChange, NodeGroupSpec, RuntimeKey, RuntimeValue};
 pub use page::Page;
 pub use quantity::{Millis, QuantityError, Timeout, Weight};
+pub use re2::NotRe2;
 pub use route::{
     Backend, Forward, ForwardChange, HeaderMatch, Redirect, Retries, RetryOn, Route, RouteAction,
     RouteChange, RouteSpec,

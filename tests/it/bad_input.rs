@@ -217,6 +217,11 @@ fn routes(s: &Standing) -> Vec<Row> {
             json!({ "path": { "regex": "a{1000}{1000}" } }),
             At("input.path.regex"),
         ),
+        create(
+            "a regex that RE2 has not",
+            json!({ "path": { "regex": "[a&&b]" } }),
+            At("input.path.regex"),
+        ),
         create("a relative prefix", json!({ "path": { "prefix": "a" } }), At("input.path.prefix")),
         create(
             "two kinds of path",

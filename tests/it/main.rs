@@ -1,7 +1,14 @@
 //! The integration tests: one binary, against real parts.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "a test stops at the first trouble, and json!() makes values"
+)]
+
 mod bad_input;
 mod contracts;
+mod layering;
 mod start;
 mod subscriptions;
 mod support;

@@ -300,6 +300,8 @@ async fn routes_look_at_paths_methods_and_headers(protocol: Protocol) {
             "backends": [{ "service": b }] }),
         json!({ "name": "regex", "hosts": hosts, "path": { "regex": "/v[0-9]+/.*" },
             "priority": 1, "backends": [{ "service": b }] }),
+        json!({ "name": "long", "hosts": hosts, "backends": [{ "service": b }],
+            "path": { "regex": "/static/[a-zA-Z0-9._-]{0,200}/.*" } }),
         json!({ "name": "header", "hosts": hosts, "headers": [
             { "name": "x-version", "value": { "prefix": "2." } }],
             "backends": [{ "service": b }] }),
@@ -319,6 +321,7 @@ async fn routes_look_at_paths_methods_and_headers(protocol: Protocol) {
     assert_eq!(get("x.example", "/exact/not").await, "one");
     assert_eq!(get("x.example", "/v12/a").await, "two");
     assert_eq!(get("x.example", "/v/a").await, "one");
+    assert_eq!(get("x.example", "/static/a.b/c").await, "two");
     assert_eq!(get("x.example", "/write").await, "one", "GET is not among the methods");
 
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
