@@ -5,18 +5,21 @@ PROFILE ?= dev
 BUILT := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 SERVER := target/$(BUILT)/marchproxy
 
-.PHONY: run test demo bench schema build lint unit browser readme
+.PHONY: run test demo bench schema build pages lint unit browser readme
 
 run: build
 	exec $(SERVER) serve
 
-build:
-	scripts/dashboard
+build: pages
 	cargo build --profile $(PROFILE) --features dashboard
+
+# The web pages, which the feature `dashboard` embeds.
+pages:
+	scripts/dashboard
 
 test: lint unit browser readme demo
 
-lint:
+lint: pages
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features dashboard -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items

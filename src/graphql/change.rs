@@ -5,7 +5,8 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject
 
 use super::app_and_actor;
 use super::global_id::GlobalId as _;
-use super::scalars::{int, number};
+use super::parse::number;
+use super::scalars::int;
 use super::xds_nodes::{RefusalObject, XdsNodeObject};
 use crate::app::{Change, NodeProgress, Outcome, Progress, Quorum, WaitFor};
 use crate::model::{At as _, Invalid};
@@ -76,6 +77,20 @@ pub(super) struct ChangeRollout {
     outcome: OutcomeEnum,
     #[graphql(flatten)]
     progress: ProgressObject,
+}
+
+/// Something to be deleted.
+#[derive(InputObject)]
+pub(super) struct DeleteInput {
+    pub(super) id: ID,
+}
+
+/// Something that was deleted.
+#[derive(SimpleObject)]
+pub(super) struct DeletePayload {
+    pub(super) deleted_id: ID,
+    #[graphql(flatten)]
+    pub(super) change: ChangeObject,
 }
 
 /// How far a group's connected proxies are with a revision.

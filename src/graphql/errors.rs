@@ -38,11 +38,6 @@ impl From<Invalid> for async_graphql::Error {
     }
 }
 
-/// Says of an error's path that it starts in the argument `input`.
-pub(super) fn in_input<T>(result: Result<T, impl Into<Error>>) -> Result<T, Error> {
-    result.map_err(|error| error.into().within("input"))
-}
-
 /// The whole answer to a request that is refused before it is read.
 pub fn refusal(error: Error) -> Response {
     let error = async_graphql::Error::from(error).into_server_error(Default::default());

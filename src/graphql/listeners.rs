@@ -3,13 +3,13 @@
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, Result, SimpleObject};
 
 use super::app_and_actor;
-use super::change::{ChangeObject, WaitForInput};
-use super::errors::in_input;
+use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
 use super::global_id::{GlobalId as _, optional};
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
-use super::scalars::{Time, number};
-use super::services::{DeleteInput, DeletePayload, ServiceObject, replaced};
+use super::parse::{in_input, number, replaced};
+use super::scalars::Time;
+use super::services::ServiceObject;
 use crate::app::NewListener;
 use crate::model::{
     At as _, Invalid, Listener, ListenerChange, ListenerId, ListenerProtocol, ListenerSpec,

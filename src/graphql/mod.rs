@@ -11,6 +11,7 @@ mod listeners;
 mod loaders;
 mod node_groups;
 mod page;
+mod parse;
 mod routes;
 mod scalars;
 mod services;

@@ -3,14 +3,14 @@
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 
 use super::app_and_actor;
-use super::change::{ChangeObject, WaitForInput};
-use super::errors::in_input;
+use super::change::{ChangeObject, DeleteInput, WaitForInput};
 use super::global_id::GlobalId as _;
 use super::listeners::{self, ListenerObject};
 use super::page::{Paged, Slice};
+use super::parse::in_input;
 use super::routes::{self, RouteObject};
 use super::scalars::Time;
-use super::services::{self, DeleteInput, ServiceObject};
+use super::services::{self, ServiceObject};
 use super::snapshots::{self, SnapshotObject};
 use super::xds_nodes::XdsNodeObject;
 use crate::error::Error;

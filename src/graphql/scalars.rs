@@ -30,15 +30,6 @@ impl ScalarType for Time {
     }
 }
 
-/// Reads a number of an input.
-///
-/// Inputs take 64 bits, so that a number which does not fit is refused by the
-/// name of its field, and not by async-graphql, which does not tell it.
-pub(super) fn number<T: TryFrom<i32, Error: ToString>>(number: i64) -> Result<T, String> {
-    let number = i32::try_from(number).map_err(|_| format!("{number} is out of range"))?;
-    number.try_into().map_err(|e: T::Error| e.to_string())
-}
-
 /// A count as GraphQL's `Int`, which has 32 bits; larger ones stop there.
 pub(super) fn int(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)

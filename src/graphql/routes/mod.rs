@@ -1,0 +1,111 @@
+//! Routes.
+
+mod input;
+mod object;
+
+use async_graphql::{Context, ID, Object, Result, SimpleObject};
+
+use self::input::{CreateRouteInput, UpdateRouteInput};
+pub(super) use self::object::RouteObject;
+use super::app_and_actor;
+use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
+use super::global_id::{GlobalId as _, optional};
+use super::page::{Paged, Slice};
+use super::parse::in_input;
+use crate::model::{NodeGroupId, RouteId};
+
+#[derive(Default)]
+pub(super) struct RouteQuery;
+
+#[derive(Default)]
+pub(super) struct RouteMutation;
+
+#[derive(SimpleObject)]
+pub(super) struct RoutePayload {
+    route: RouteObject,
+    #[graphql(flatten)]
+    change: ChangeObject,
+}
+
+#[Object]
+impl RouteQuery {
+    /// A node group's routes; the default group's if none is named.
+    async fn routes(
+        &self,
+        ctx: &Context<'_>,
+        group: Option<ID>,
+        #[graphql(default = 50)] first: i64,
+        after: Option<String>,
+    ) -> Result<Paged<RouteObject>> {
+        let (app, _) = app_and_actor(ctx)?;
+        let group = optional(group.as_ref(), "group")?;
+        paged(ctx, group.unwrap_or(app.default_group()), first, after.as_deref()).await
+    }
+
+    /// One route.
+    async fn route(&self, ctx: &Context<'_>, id: ID) -> Result<RouteObject> {
+        let (app, actor) = app_and_actor(ctx)?;
+        Ok(RouteObject(app.route(actor, RouteId::parse(&id, "id")?).await?))
+    }
+}
+
+/// A page of a group's routes.
+pub(super) async fn paged(
+    ctx: &Context<'_>,
+    group: NodeGroupId,
+    first: i64,
+    after: Option<&str>,
+) -> Result<Paged<RouteObject>> {
+    let (app, actor) = app_and_actor(ctx)?;
+    let slice = Slice::parse(first, after)?;
+    let rows = app.routes(actor, group, slice.page()).await?;
+    Ok(slice.present(rows, |route| i32::from(route.id).into(), RouteObject))
+}
+
+#[Object]
+impl RouteMutation {
+    /// Creates a route.
+    async fn create_route(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateRouteInput,
+        wait_for: Option<WaitForInput>,
+    ) -> Result<RoutePayload> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let wait = WaitForInput::parse(wait_for)?;
+        let new = in_input(input.parse())?;
+        let (route, change) = in_input(app.create_route(actor, new).await)?;
+        let change = ChangeObject::after(ctx, change, wait).await?;
+        Ok(RoutePayload { route: RouteObject(route), change })
+    }
+
+    /// Changes a route.
+    async fn update_route(
+        &self,
+        ctx: &Context<'_>,
+        input: UpdateRouteInput,
+        wait_for: Option<WaitForInput>,
+    ) -> Result<RoutePayload> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let wait = WaitForInput::parse(wait_for)?;
+        let (id, change) = in_input(input.parse())?;
+        let (route, change) = in_input(app.update_route(actor, id, change).await)?;
+        let change = ChangeObject::after(ctx, change, wait).await?;
+        Ok(RoutePayload { route: RouteObject(route), change })
+    }
+
+    /// Deletes a route.
+    async fn delete_route(
+        &self,
+        ctx: &Context<'_>,
+        input: DeleteInput,
+        wait_for: Option<WaitForInput>,
+    ) -> Result<DeletePayload> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let wait = WaitForInput::parse(wait_for)?;
+        let id = in_input(RouteId::parse(&input.id, "id"))?;
+        let change = app.delete_route(actor, id).await?;
+        let change = ChangeObject::after(ctx, change, wait).await?;
+        Ok(DeletePayload { deleted_id: input.id, change })
+    }
+}

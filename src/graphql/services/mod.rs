@@ -1,0 +1,112 @@
+//! Services.
+
+mod input;
+mod object;
+
+use async_graphql::{Context, ID, Object, Result, SimpleObject};
+
+use self::input::{CreateServiceInput, UpdateServiceInput};
+pub(super) use self::object::ServiceObject;
+use super::app_and_actor;
+use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
+use super::global_id::{GlobalId as _, optional};
+use super::page::{Paged, Slice};
+use super::parse::in_input;
+use crate::model::{NodeGroupId, ServiceId};
+
+#[derive(Default)]
+pub(super) struct ServiceQuery;
+
+#[derive(Default)]
+pub(super) struct ServiceMutation;
+
+#[derive(SimpleObject)]
+pub(super) struct ServicePayload {
+    service: ServiceObject,
+    #[graphql(flatten)]
+    change: ChangeObject,
+}
+
+#[Object]
+impl ServiceQuery {
+    /// A node group's services; the default group's if none is named.
+    async fn services(
+        &self,
+        ctx: &Context<'_>,
+        group: Option<ID>,
+        #[graphql(default = 50)] first: i64,
+        after: Option<String>,
+    ) -> Result<Paged<ServiceObject>> {
+        let (app, _) = app_and_actor(ctx)?;
+        let group = optional(group.as_ref(), "group")?;
+        paged(ctx, group.unwrap_or(app.default_group()), first, after.as_deref()).await
+    }
+
+    /// One service.
+    async fn service(&self, ctx: &Context<'_>, id: ID) -> Result<ServiceObject> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let id = ServiceId::parse(&id, "id")?;
+        Ok(ServiceObject(app.service(actor, id).await?))
+    }
+}
+
+/// A page of a group's services.
+pub(super) async fn paged(
+    ctx: &Context<'_>,
+    group: NodeGroupId,
+    first: i64,
+    after: Option<&str>,
+) -> Result<Paged<ServiceObject>> {
+    let (app, actor) = app_and_actor(ctx)?;
+    let slice = Slice::parse(first, after)?;
+    let rows = app.services(actor, group, slice.page()).await?;
+    Ok(slice.present(rows, |service| i32::from(service.id).into(), ServiceObject))
+}
+
+#[Object]
+impl ServiceMutation {
+    /// Creates a service.
+    async fn create_service(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateServiceInput,
+        wait_for: Option<WaitForInput>,
+    ) -> Result<ServicePayload> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let wait = WaitForInput::parse(wait_for)?;
+        let new = in_input(input.parse())?;
+        let (service, change) = in_input(app.create_service(actor, new).await)?;
+        let change = ChangeObject::after(ctx, change, wait).await?;
+        Ok(ServicePayload { service: ServiceObject(service), change })
+    }
+
+    /// Changes a service.
+    async fn update_service(
+        &self,
+        ctx: &Context<'_>,
+        input: UpdateServiceInput,
+        wait_for: Option<WaitForInput>,
+    ) -> Result<ServicePayload> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let wait = WaitForInput::parse(wait_for)?;
+        let (id, change) = in_input(input.parse())?;
+        let (service, change) = in_input(app.update_service(actor, id, change).await)?;
+        let change = ChangeObject::after(ctx, change, wait).await?;
+        Ok(ServicePayload { service: ServiceObject(service), change })
+    }
+
+    /// Deletes a service. `IN_USE` while a route or a listener names it.
+    async fn delete_service(
+        &self,
+        ctx: &Context<'_>,
+        input: DeleteInput,
+        wait_for: Option<WaitForInput>,
+    ) -> Result<DeletePayload> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let wait = WaitForInput::parse(wait_for)?;
+        let id = in_input(ServiceId::parse(&input.id, "id"))?;
+        let change = app.delete_service(actor, id).await?;
+        let change = ChangeObject::after(ctx, change, wait).await?;
+        Ok(DeletePayload { deleted_id: input.id, change })
+    }
+}
