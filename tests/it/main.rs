@@ -13,4 +13,5 @@ mod start;
 mod subscriptions;
 mod support;
 mod traffic;
+mod upstreams;
 mod wait_for;

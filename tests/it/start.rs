@@ -126,6 +126,28 @@ async fn an_envoy_that_names_no_group_is_told_so_and_served_the_default() {
 }
 
 #[tokio::test]
+async fn an_envoy_may_name_its_group_in_its_metadata() {
+    let plane = Plane::start().await;
+    plane.change("createNodeGroup", "CreateNodeGroupInput", json!({ "name": "blue" })).await;
+    let listeners = "{ nodeGroup(name: \"blue\") { listeners { nodes { id } } } }";
+    let data = plane.ask(listeners, json!({})).await.data();
+    let id = &data["nodeGroup"]["listeners"]["nodes"][0]["id"];
+    let input = json!({ "id": id, "address": "127.0.0.1", "port": free_port() });
+    plane.change("updateListener", "UpdateListenerInput", input).await;
+
+    let arguments = ["--node-id", "me", "--node-cluster", "elsewhere", "--format", "json"];
+    let _envoy = Envoy::start_changed(&plane, Protocol::Delta, &arguments, |bootstrap| {
+        let mut bootstrap: serde_json::Value = serde_json::from_str(&bootstrap).unwrap();
+        bootstrap["node"]["metadata"] = json!({ "node_group": "blue" });
+        bootstrap.to_string()
+    });
+    plane.wait_for_node("me").await;
+    let query = "{ xdsNodes { matchedBy nodeGroup { name } } }";
+    let node = plane.ask(query, json!({})).await.data()["xdsNodes"][0].clone();
+    assert_eq!(node, json!({ "matchedBy": "METADATA", "nodeGroup": { "name": "blue" } }));
+}
+
+#[tokio::test]
 async fn the_server_says_whether_it_is_healthy() {
     let plane = Plane::start().await;
     let url = format!("http://127.0.0.1:{}/healthz", plane.http_port());

@@ -16,6 +16,7 @@ pub(in crate::graphql) enum ProtocolEnum {
     /// HTTP/1.1; requests are routed by host and path.
     Http,
     /// HTTP/2, with prior knowledge or by ALPN; what gRPC needs.
+    #[graphql(name = "HTTP2")]
     Http2,
     /// Bytes; a TCP listener hands connections on.
     Tcp,

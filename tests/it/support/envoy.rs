@@ -34,6 +34,16 @@ impl Envoy {
 
     /// Starts an Envoy from a bootstrap with these arguments.
     pub(crate) fn start_as(plane: &Plane, protocol: Protocol, arguments: &[&str]) -> Self {
+        Self::start_changed(plane, protocol, arguments, |bootstrap| bootstrap)
+    }
+
+    /// As [`Envoy::start_as`], with a changed bootstrap.
+    pub(crate) fn start_changed(
+        plane: &Plane,
+        protocol: Protocol,
+        arguments: &[&str],
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
         let admin = free_port();
         let protocol = match protocol {
             Protocol::Sotw => "sotw",
@@ -42,7 +52,7 @@ impl Envoy {
         let admin_port = admin.to_string();
         let mut all = vec!["--protocol", protocol, "--admin-port", &admin_port];
         all.extend(arguments);
-        let bootstrap = plane.bootstrap(&all);
+        let bootstrap = change(plane.bootstrap(&all));
         Self::run(&plane.dir(), &bootstrap, admin)
     }
 

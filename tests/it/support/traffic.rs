@@ -84,6 +84,6 @@ async fn get(
     let answer = request.header("host", host).send().await.map_err(|e| format!("{e:?}"))?;
     match answer.status().as_u16() {
         200 => answer.text().await.map_err(|e| e.to_string()),
-        status => Err(format!("status {status}")),
+        status => Err(format!("status {status}: {}", answer.text().await.unwrap_or_default())),
     }
 }
