@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod contracts;
+mod durability;
 mod layering;
 mod start;
 mod subscriptions;
