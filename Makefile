@@ -27,6 +27,7 @@ lint: pages
 # Without the web pages too: a plain `cargo build` must need no Node.js.
 unit: build
 	scripts/envoy
+	scripts/grpcio
 	cargo test --workspace --features dashboard
 	cargo check --workspace
 

@@ -43,7 +43,8 @@ pub(super) fn compile(listener: &Listener, checked: &Checked<'_>) -> Resource {
     Resource::encode(ResourceType::Listener, name, &message).requiring(resource_type, required)
 }
 
-fn http(listener: &Listener) -> envoy_hcm::HttpConnectionManager {
+/// Reads requests and routes them by the listener's route configuration.
+pub(super) fn http(listener: &Listener) -> envoy_hcm::HttpConnectionManager {
     use envoy_hcm::http_connection_manager::{CodecType, RouteSpecifier};
     use envoy_hcm::http_filter::ConfigType;
     envoy_hcm::HttpConnectionManager {

@@ -5,6 +5,7 @@
 //! encoded. What does not compile is never stored, so every reference that
 //! Envoy would only trip over at run time is checked here.
 
+mod api_listeners;
 mod clusters;
 mod listeners;
 pub mod names;
@@ -105,7 +106,9 @@ pub fn compile(state: &DesiredState) -> Result<Snapshot, CompileError> {
     for listener in checked.listeners.values() {
         resources.push(listeners::compile(listener, &checked));
         if listener.spec.protocol == ListenerProtocol::Http {
-            resources.push(routes::compile(listener, &checked)?);
+            let hosts = routes::by_host(listener, &checked)?;
+            resources.push(routes::compile(listener, &hosts, &checked));
+            resources.extend(api_listeners::compile(listener, &hosts, &checked));
         }
     }
     Ok(Snapshot::new(state.group.revision.as_u64(), resources)?)

@@ -24,7 +24,7 @@ const STREAM_IDLE: Duration = Duration::from_secs(5 * 60);
 
 /// What answers to one host.
 #[derive(Default)]
-struct Answers<'a> {
+pub(super) struct Answers<'a> {
     routes: Vec<&'a Route>,
     service: Option<&'a Service>,
 }
@@ -32,9 +32,9 @@ struct Answers<'a> {
 /// Compiles the route configuration of one HTTP listener.
 pub(super) fn compile(
     listener: &Listener,
+    hosts: &BTreeMap<String, Answers<'_>>,
     checked: &Checked<'_>,
-) -> Result<Resource, CompileError> {
-    let hosts = by_host(listener, checked)?;
+) -> Resource {
     let name = names::route_configuration(listener);
     let message = envoy_route::RouteConfiguration {
         name: name.clone(),
@@ -46,10 +46,11 @@ pub(super) fn compile(
     for service in hosts.values().flat_map(|answers| answers.services(checked)) {
         resource = resource.requiring(ResourceType::Cluster, names::cluster(service));
     }
-    Ok(resource)
+    resource
 }
 
-fn by_host<'a>(
+/// What answers to each host on an HTTP listener.
+pub(super) fn by_host<'a>(
     listener: &Listener,
     checked: &Checked<'a>,
 ) -> Result<BTreeMap<String, Answers<'a>>, CompileError> {
@@ -88,7 +89,8 @@ fn by_host<'a>(
 }
 
 impl<'a> Answers<'a> {
-    fn services(&self, checked: &Checked<'a>) -> Vec<&'a Service> {
+    /// The services that requests for the host may go to.
+    pub(super) fn services(&self, checked: &Checked<'a>) -> Vec<&'a Service> {
         let routed = self.routes.iter().flat_map(|route| route.spec.services());
         routed.map(|id| checked.service(id)).chain(self.service).collect()
     }

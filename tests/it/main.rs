@@ -10,6 +10,7 @@ mod bad_input;
 mod contracts;
 mod durability;
 mod layering;
+mod proxyless;
 mod start;
 mod subscriptions;
 mod support;

@@ -56,7 +56,10 @@ impl Interest {
         snapshot: &'a Snapshot,
     ) -> Box<dyn Iterator<Item = &'a Resource> + 'a> {
         if self.wildcard {
-            return Box::new(snapshot.resources(resource_type));
+            let all = snapshot.resources(resource_type);
+            let is_meant =
+                |r: &&Resource| !r.is_by_name_only() || self.names.contains(r.name());
+            return Box::new(all.filter(is_meant));
         }
         Box::new(self.names.iter().filter_map(move |name| snapshot.find(resource_type, name)))
     }
@@ -167,5 +170,24 @@ mod tests {
     fn c18_a_name_never_asked_for_cannot_be_dropped() {
         let mut interest = Interest::default();
         assert_eq!(interest.unsubscribe(&names(&["a", "*"])), []);
+    }
+
+    #[test]
+    fn c60_what_is_for_askers_by_name_is_not_in_everything() {
+        use crate::testing::{listener, snapshot};
+
+        let api = listener("api", "r", "1").by_name_only();
+        let snapshot = snapshot(1, [listener("l", "r", "1"), api, crate::testing::route("r", "1")]);
+        let picked = |interest: &Interest| -> Vec<String> {
+            let picked = interest.pick(ResourceType::Listener, &snapshot);
+            picked.map(|resource| resource.name().to_string()).collect()
+        };
+        let mut interest = Interest::default();
+        interest.subscribe_to_all();
+        assert_eq!(picked(&interest), ["l"]);
+        interest.subscribe(&names(&["api"]));
+        assert_eq!(picked(&interest), ["api", "l"]);
+        interest.unsubscribe(&names(&["*"]));
+        assert_eq!(picked(&interest), ["api"]);
     }
 }

@@ -100,6 +100,7 @@ struct Inner {
     /// The encoded delta `Resource`, with the body inside.
     wrapped: Bytes,
     requires: Vec<(ResourceType, Arc<str>)>,
+    by_name_only: bool,
 }
 
 impl Resource {
@@ -133,6 +134,7 @@ impl Resource {
             body,
             wrapped: wrapped.encode_to_vec().into(),
             requires: Vec::new(),
+            by_name_only: false,
         }))
     }
 
@@ -144,6 +146,21 @@ impl Resource {
     pub fn requiring(mut self, resource_type: ResourceType, name: impl Into<Arc<str>>) -> Self {
         Arc::make_mut(&mut self.0).requires.push((resource_type, name.into()));
         self
+    }
+
+    /// Keeps it from clients that ask for everything of its type.
+    ///
+    /// For what only some clients understand: a gRPC client asks for its API
+    /// listener by name, and an Envoy that asks for all must not be given it.
+    #[must_use]
+    pub fn by_name_only(mut self) -> Self {
+        Arc::make_mut(&mut self.0).by_name_only = true;
+        self
+    }
+
+    /// Whether only those who ask for its name are given it.
+    pub fn is_by_name_only(&self) -> bool {
+        self.0.by_name_only
     }
 
     /// What this resource is.

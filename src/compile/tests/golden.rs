@@ -259,3 +259,15 @@ fn an_ipv6_address_stands_in_brackets_where_a_url_holds_it() {
         assert!(shown.contains(want), "{shown}");
     }
 }
+
+#[test]
+fn a_host_of_an_http2_service_has_a_listener_for_grpc_clients_by_name_only() {
+    let mut grpc = service(1, "greeter", &["10.0.0.1:80"]);
+    grpc.spec.protocol = Protocol::Http(HttpVersion::Http2);
+    let plain = service(2, "web", &["10.0.0.2:80"]);
+    let snapshot = compile(&serving([grpc, plain])).unwrap();
+    let api = snapshot.find(ResourceType::Listener, "greeter").unwrap();
+    assert!(api.is_by_name_only());
+    assert_eq!(api.requires(), [(ResourceType::Route, "marchproxy_routes".into())]);
+    assert!(snapshot.find(ResourceType::Listener, "web").is_none());
+}

@@ -1,0 +1,102 @@
+//! gRPC clients that need no proxy, by a real grpcio.
+
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::time::timeout;
+
+use crate::support::{LIMIT, Plane, eventually};
+
+/// A Python process that is talked to by lines; killed when dropped.
+struct Peer {
+    _process: Child,
+    stdin: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Peer {
+    fn start(arguments: [&str; 2], bootstrap: &str) -> Self {
+        let mut command = tokio::process::Command::new("python3");
+        command
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/grpc_peer.py"))
+            .args(arguments)
+            .env("PYTHONPATH", grpcio())
+            .env("GRPC_XDS_BOOTSTRAP_CONFIG", bootstrap)
+            .kill_on_drop(true)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let stdin = process.stdin.take().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { _process: process, stdin, lines }
+    }
+
+    async fn says(&mut self) -> String {
+        timeout(LIMIT, self.lines.next_line()).await.unwrap().unwrap().unwrap()
+    }
+
+    async fn call(&mut self, word: &str) -> String {
+        self.stdin.write_all(format!("{word}\n").as_bytes()).await.unwrap();
+        self.says().await
+    }
+}
+
+/// Where grpcio is; the project's own script installs it if it is not there.
+fn grpcio() -> &'static str {
+    static PATH: OnceLock<String> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/grpcio");
+        let output = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success(), "{script} could not install grpcio");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    })
+}
+
+async fn server(name: &str) -> (Peer, i32) {
+    let mut peer = Peer::start(["serve", name], "");
+    let port = peer.says().await.parse().unwrap();
+    (peer, port)
+}
+
+#[tokio::test]
+async fn a_grpc_client_calls_a_service_by_its_name_and_follows_it() {
+    let plane = Plane::start().await;
+    let ((_one, one), (_two, two)) = (server("one:").await, server("two:").await);
+    let input =
+        json!({ "name": "greeter", "ipFqdn": "127.0.0.1", "port": one, "protocol": "HTTP2" });
+    let made = plane.change("createService", "CreateServiceInput", input).await;
+
+    let address = format!("127.0.0.1:{}", plane.xds_port());
+    let bootstrap = json!({
+        "xds_servers": [{
+            "server_uri": address,
+            "channel_creds": [{ "type": "insecure" }],
+            "server_features": ["xds_v3"],
+        }],
+        "node": { "id": "cluster-1" },
+    });
+    let mut client = Peer::start(["call", "xds:///greeter"], &bootstrap.to_string());
+    assert_eq!(client.call("hello").await, "one:hello");
+
+    // It says what it holds like any other node, and a change is waited for.
+    let input = json!({ "id": made["service"]["id"], "port": two });
+    let wait = json!({ "nodes": "ALL", "timeoutMs": 20000 });
+    let moved = plane.change_and_wait("updateService", "UpdateServiceInput", input, wait).await;
+    assert_eq!(moved["rollout"]["outcome"], "ACKED", "{moved:#}");
+    let client = tokio::sync::Mutex::new(client);
+    eventually("the client has moved", async || {
+        let said = client.lock().await.call("hello").await;
+        if said == "two:hello" { Ok(()) } else { Err(said) }
+    })
+    .await;
+    let query = "{ xdsNodes { software protocol types { type ackedVersion nackedVersion } } }";
+    let node = plane.ask(query, json!({})).await.data()["xdsNodes"][0].clone();
+    assert!(node["software"].as_str().unwrap().contains("gRPC"), "{node:#}");
+    assert_eq!(node["protocol"], "SOTW");
+    let types = node["types"].as_array().unwrap();
+    assert_eq!(types.len(), 4, "{node:#}");
+    assert!(types.iter().all(|t| !t["ackedVersion"].is_null() && t["nackedVersion"].is_null()));
+}
