@@ -266,8 +266,8 @@ fn a_host_of_an_http2_service_has_a_listener_for_grpc_clients_by_name_only() {
     grpc.spec.protocol = Protocol::Http(HttpVersion::Http2);
     let plain = service(2, "web", &["10.0.0.2:80"]);
     let snapshot = compile(&serving([grpc, plain])).unwrap();
-    let api = snapshot.find(ResourceType::Listener, "greeter").unwrap();
+    let api = snapshot.find(Listener, "greeter").unwrap();
     assert!(api.is_by_name_only());
     assert_eq!(api.requires(), [(ResourceType::Route, "marchproxy_routes".into())]);
-    assert!(snapshot.find(ResourceType::Listener, "web").is_none());
+    assert!(snapshot.find(Listener, "web").is_none());
 }
