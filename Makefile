@@ -28,6 +28,7 @@ lint: pages
 unit: build
 	scripts/envoy
 	scripts/grpcio
+	scripts/grpc-js
 	cargo test --workspace --features dashboard
 	cargo check --workspace
 

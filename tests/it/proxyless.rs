@@ -1,4 +1,4 @@
-//! gRPC clients that need no proxy, by a real grpcio.
+//! gRPC clients that need no proxy: a real grpcio, and a real grpc-js.
 
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -18,16 +18,8 @@ struct Peer {
 }
 
 impl Peer {
-    fn start(arguments: [&str; 2], bootstrap: &str) -> Self {
-        let mut command = tokio::process::Command::new("python3");
-        command
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/grpc_peer.py"))
-            .args(arguments)
-            .env("PYTHONPATH", grpcio())
-            .env("GRPC_XDS_BOOTSTRAP_CONFIG", bootstrap)
-            .kill_on_drop(true)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+    fn start(command: &mut tokio::process::Command) -> Self {
+        command.kill_on_drop(true).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let stdin = process.stdin.take().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
@@ -44,41 +36,60 @@ impl Peer {
     }
 }
 
-/// Where grpcio is; the project's own script installs it if it is not there.
-fn grpcio() -> &'static str {
+/// grpcio, run with these arguments.
+fn python(arguments: [&str; 2]) -> tokio::process::Command {
     static PATH: OnceLock<String> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/grpcio");
-        let output = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
-        assert!(output.status.success(), "{script} could not install grpcio");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    })
+    let mut command = tokio::process::Command::new("python3");
+    command
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/grpc_peer.py"))
+        .args(arguments)
+        .env("PYTHONPATH", PATH.get_or_init(|| installed("grpcio")));
+    command
+}
+
+/// grpc-js, calling a target.
+fn node(target: &str) -> tokio::process::Command {
+    static PATH: OnceLock<String> = OnceLock::new();
+    let mut command = tokio::process::Command::new("node");
+    command
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/grpc-js/call.js"))
+        .arg(target)
+        .env("NODE_PATH", PATH.get_or_init(|| installed("grpc-js")));
+    command
+}
+
+/// Where a peer is; the project's own script installs it if it is not there.
+fn installed(name: &str) -> String {
+    let script = format!("{}/scripts/{name}", env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(&script).stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "{script} could not install {name}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 async fn server(name: &str) -> (Peer, i32) {
-    let mut peer = Peer::start(["serve", name], "");
+    let mut peer = Peer::start(&mut python(["serve", name]));
     let port = peer.says().await.parse().unwrap();
     (peer, port)
 }
 
-#[tokio::test]
-async fn a_grpc_client_calls_a_service_by_its_name_and_follows_it() {
+/// A client calls a service by its name, and follows it to another endpoint.
+async fn a_client_calls_and_follows(mut client: tokio::process::Command, software: &str) {
     let plane = Plane::start().await;
     let ((_one, one), (_two, two)) = (server("one:").await, server("two:").await);
     let input =
         json!({ "name": "greeter", "ipFqdn": "127.0.0.1", "port": one, "protocol": "HTTP2" });
     let made = plane.change("createService", "CreateServiceInput", input).await;
 
-    let address = format!("127.0.0.1:{}", plane.xds_port());
     let bootstrap = json!({
         "xds_servers": [{
-            "server_uri": address,
+            "server_uri": format!("127.0.0.1:{}", plane.xds_port()),
             "channel_creds": [{ "type": "insecure" }],
             "server_features": ["xds_v3"],
         }],
-        "node": { "id": "cluster-1" },
+        "node": { "id": "cluster-1", "locality": { "zone": "here" } },
     });
-    let mut client = Peer::start(["call", "xds:///greeter"], &bootstrap.to_string());
+    client.env("GRPC_XDS_BOOTSTRAP_CONFIG", bootstrap.to_string());
+    let mut client = Peer::start(&mut client);
     assert_eq!(client.call("hello").await, "one:hello");
 
     // It says what it holds like any other node, and a change is waited for.
@@ -94,9 +105,19 @@ async fn a_grpc_client_calls_a_service_by_its_name_and_follows_it() {
     .await;
     let query = "{ xdsNodes { software protocol types { type ackedVersion nackedVersion } } }";
     let node = plane.ask(query, json!({})).await.data()["xdsNodes"][0].clone();
-    assert!(node["software"].as_str().unwrap().contains("gRPC"), "{node:#}");
+    assert!(node["software"].as_str().unwrap().contains(software), "{node:#}");
     assert_eq!(node["protocol"], "SOTW");
     let types = node["types"].as_array().unwrap();
     assert_eq!(types.len(), 4, "{node:#}");
     assert!(types.iter().all(|t| !t["ackedVersion"].is_null() && t["nackedVersion"].is_null()));
+}
+
+#[tokio::test]
+async fn a_python_client_calls_a_service_by_its_name_and_follows_it() {
+    a_client_calls_and_follows(python(["call", "xds:///greeter"]), "gRPC C-core").await;
+}
+
+#[tokio::test]
+async fn a_node_client_calls_a_service_by_its_name_and_follows_it() {
+    a_client_calls_and_follows(node("xds:///greeter"), "gRPC Node").await;
 }
