@@ -36,9 +36,13 @@ impl XdsServer {
     /// they have and come back.
     pub async fn serve(self, app: App, stop: CancellationToken) -> anyhow::Result<()> {
         let incoming = TcpIncoming::from(self.0).with_nodelay(Some(true));
+        // Serving, since what is published was loaded before this is called.
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health.set_serving::<AdsServer<App>>().await;
         Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
+            .add_service(health_service)
             .add_service(AdsServer::new(Arc::new(app), stop.clone()))
             .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
             .await?;

@@ -148,6 +148,22 @@ async fn an_envoy_may_name_its_group_in_its_metadata() {
 }
 
 #[tokio::test]
+async fn grpc_clients_may_ask_for_the_health_of_xds() {
+    use tonic_health::pb::health_client::HealthClient;
+    use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
+
+    let plane = Plane::start().await;
+    let url = format!("http://127.0.0.1:{}", plane.xds_port());
+    let channel = tonic::transport::Endpoint::from_shared(url).unwrap().connect().await.unwrap();
+    let mut health = HealthClient::new(channel);
+    for service in ["", "envoy.service.discovery.v3.AggregatedDiscoveryService"] {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        let answer = health.check(request).await.unwrap().into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{service:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_server_says_whether_it_is_healthy() {
     let plane = Plane::start().await;
     let url = format!("http://127.0.0.1:{}/healthz", plane.http_port());
