@@ -49,9 +49,13 @@ pub(super) struct BootstrapArgs {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
+    /// For an Envoy.
     #[default]
     Yaml,
+    /// For an Envoy.
     Json,
+    /// For a gRPC client that needs no proxy: what `GRPC_XDS_BOOTSTRAP` names.
+    Grpc,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -64,12 +68,12 @@ enum Protocol {
 impl BootstrapArgs {
     /// The bootstrap as text.
     pub(super) fn bootstrap(&self) -> anyhow::Result<String> {
-        let bootstrap = self.value();
         let mut text = match self.format {
             Format::Yaml => {
-                serde_saphyr::to_string(&bootstrap).context("cannot write the bootstrap")?
+                serde_saphyr::to_string(&self.envoy()).context("cannot write the bootstrap")?
             }
-            Format::Json => serde_json::to_string_pretty(&bootstrap)?,
+            Format::Json => serde_json::to_string_pretty(&self.envoy())?,
+            Format::Grpc => serde_json::to_string_pretty(&self.grpc())?,
         };
         if !text.ends_with('\n') {
             text.push('\n');
@@ -77,13 +81,33 @@ impl BootstrapArgs {
         Ok(text)
     }
 
-    fn value(&self) -> Value {
-        let ads = json!({ "ads": {}, "resource_api_version": "V3" });
-        let node_id = self.node_id.as_deref().unwrap_or("cluster-1");
-        // Envoy wants both before it talks to anybody.
-        let node_cluster = self.node_cluster.as_deref().unwrap_or("marchproxy");
+    /// Envoy wants both before it talks to anybody.
+    fn node(&self) -> Value {
+        let id = self.node_id.as_deref().unwrap_or("cluster-1");
+        let cluster = self.node_cluster.as_deref().unwrap_or("marchproxy");
+        json!({ "id": id, "cluster": cluster })
+    }
+
+    /// See <https://github.com/grpc/proposal/blob/master/A27-xds-global-load-balancing.md>.
+    fn grpc(&self) -> Value {
+        let host = match &self.xds_host {
+            Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
+            host @ (Host::Ip(IpAddr::V4(_)) | Host::Dns(_)) => host.to_string(),
+        };
         json!({
-            "node": { "id": node_id, "cluster": node_cluster },
+            "xds_servers": [{
+                "server_uri": format!("{host}:{}", self.xds_port),
+                "channel_creds": [{ "type": "insecure" }],
+                "server_features": ["xds_v3"],
+            }],
+            "node": self.node(),
+        })
+    }
+
+    fn envoy(&self) -> Value {
+        let ads = json!({ "ads": {}, "resource_api_version": "V3" });
+        json!({
+            "node": self.node(),
             "dynamic_resources": {
                 "ads_config": {
                     "api_type": match self.protocol {

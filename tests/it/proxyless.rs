@@ -80,15 +80,7 @@ async fn a_client_calls_and_follows(mut client: tokio::process::Command, softwar
         json!({ "name": "greeter", "ipFqdn": "127.0.0.1", "port": one, "protocol": "HTTP2" });
     let made = plane.change("createService", "CreateServiceInput", input).await;
 
-    let bootstrap = json!({
-        "xds_servers": [{
-            "server_uri": format!("127.0.0.1:{}", plane.xds_port()),
-            "channel_creds": [{ "type": "insecure" }],
-            "server_features": ["xds_v3"],
-        }],
-        "node": { "id": "cluster-1", "locality": { "zone": "here" } },
-    });
-    client.env("GRPC_XDS_BOOTSTRAP_CONFIG", bootstrap.to_string());
+    client.env("GRPC_XDS_BOOTSTRAP_CONFIG", plane.bootstrap(&["--format", "grpc"]));
     let mut client = Peer::start(&mut client);
     assert_eq!(client.call("hello").await, "one:hello");
 
