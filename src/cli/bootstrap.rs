@@ -94,13 +94,15 @@ impl BootstrapArgs {
             Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
             host @ (Host::Ip(IpAddr::V4(_)) | Host::Dns(_)) => host.to_string(),
         };
+        let mut node = self.node();
+        node["locality"] = json!({}); // grpc-js refuses a node without one
         json!({
             "xds_servers": [{
                 "server_uri": format!("{host}:{}", self.xds_port),
                 "channel_creds": [{ "type": "insecure" }],
                 "server_features": ["xds_v3"],
             }],
-            "node": self.node(),
+            "node": node,
         })
     }
 
