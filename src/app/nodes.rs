@@ -129,6 +129,12 @@ impl Observer for Watcher {
                 %version, ?culprits, reason = message, "a node refused a response"
             );
         }
+        if let Event::Overdue { revision } = &event {
+            tracing::warn!(
+                node.id = self.name, node_group.id = %self.group, revision,
+                "a node has not answered to its clusters for long: its routes do not wait for that"
+            );
+        }
         let cause = Cause::of(&event);
         self.nodes.update(self.group, self.id, cause, |status| status.observe(event, now()));
     }

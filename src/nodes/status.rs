@@ -212,6 +212,7 @@ impl NodeStatus {
                 self.last_refusal = Some(Arc::clone(&refusal));
                 self.types.entry(resource_type).or_default().refused = Some(refusal);
             }
+            Event::Overdue { .. } => {}
             Event::Settled { revision, held } => {
                 for (resource_type, status) in &mut self.types {
                     if !held.contains(resource_type) {
@@ -228,7 +229,7 @@ impl Cause {
     /// What followers are told of an event; nothing of what was merely sent.
     pub fn of(event: &Event) -> Option<Self> {
         match event {
-            Event::Sent { .. } => None,
+            Event::Sent { .. } | Event::Overdue { .. } => None,
             Event::Acked { resource_type, .. } => Some(Self::Acked(*resource_type)),
             Event::Nacked { resource_type, .. } => Some(Self::Nacked(*resource_type)),
             Event::Settled { .. } => Some(Self::Settled),

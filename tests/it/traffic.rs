@@ -30,6 +30,7 @@ in_both_protocols! {
     a_created_service_is_answered_and_a_deleted_one_is_not,
     traffic_moves_with_a_changed_endpoint_and_no_request_fails,
     a_route_with_two_weighted_services_splits,
+    services_are_swapped_under_load_and_no_request_fails,
     a_refused_listener_is_seen_and_the_next_good_change_is_accepted,
     an_envoy_serves_on_while_the_server_is_killed_and_started_again,
     two_envoys_of_two_groups_get_only_their_own,
@@ -103,6 +104,43 @@ async fn a_route_with_two_weighted_services_splits(protocol: Protocol) {
     let only_b = json!({ "id": created["route"]["id"], "backends": [{ "service": b }] });
     plane.change_and_wait("updateRoute", "UpdateRouteInput", only_b, all()).await;
     assert_eq!(Traffic::get(plane.listener, "split.example", "/").await.as_deref(), Ok("two"));
+}
+
+async fn services_are_swapped_under_load_and_no_request_fails(protocol: Protocol) {
+    let plane = Plane::start().await;
+    let upstreams = [Upstream::start("one").await, Upstream::start("two").await];
+    let _envoy = Envoy::start(&plane, protocol).await;
+    let mut service = plane.create_service("s0", upstreams[0].port()).await;
+    let input = json!({
+        "name": "r", "hosts": ["swap.example"], "backends": [{ "service": service }],
+    });
+    let made = plane.change_and_wait("createRoute", "CreateRouteInput", input, all()).await;
+    let route = &made["route"]["id"];
+
+    let traffic = [
+        Traffic::start(plane.listener, "swap.example"),
+        Traffic::start(plane.listener, "swap.example"),
+    ];
+    for i in 1..=10 {
+        // Nobody waits for anything here: the order is the control plane's to keep.
+        // A cluster is not warm before its first probe, and that takes its time.
+        let input = json!({
+            "name": format!("s{i}"), "ipFqdn": "127.0.0.1", "port": upstreams[i % 2].port(),
+            "healthCheck": { "path": "/slow-probe" },
+        });
+        let next = plane.change("createService", "CreateServiceInput", input).await;
+        let next = next["service"]["id"].clone();
+        let input = json!({ "id": route, "backends": [{ "service": next }] });
+        plane.change("updateRoute", "UpdateRouteInput", input).await;
+        plane.change("deleteService", "DeleteInput", json!({ "id": service })).await;
+        service = next;
+    }
+    Traffic::until(plane.listener, "swap.example", "one").await;
+    for traffic in traffic {
+        let report = traffic.stop().await;
+        assert_eq!(report.failed, Vec::<String>::new());
+        assert!(report.answered["one"] > 0, "{report:?}");
+    }
 }
 
 async fn a_refused_listener_is_seen_and_the_next_good_change_is_accepted(protocol: Protocol) {

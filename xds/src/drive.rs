@@ -7,9 +7,12 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream;
+use tokio::time::Sleep;
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -33,7 +36,13 @@ struct Drive<R> {
     session: Session,
     connection: Connection,
     outputs: VecDeque<Output>,
+    /// When listeners and routes stop waiting for their clusters.
+    gate: Option<Pin<Box<Sleep>>>,
 }
+
+/// How long listeners and routes wait for the answer to their clusters: longer
+/// than the 15 s after which an Envoy gives up on a cluster's endpoints.
+const GATE: Duration = Duration::from_secs(20);
 
 enum Stage<S, R> {
     Calling(Caller<S, R>),
@@ -87,7 +96,14 @@ where
         };
         let mut session = Session::new(self.protocol);
         let outputs = session.on_request(first)?.into();
-        Ok(Some(Drive { stop: self.stop, requests: self.requests, session, connection, outputs }))
+        Ok(Some(Drive {
+            stop: self.stop,
+            requests: self.requests,
+            session,
+            connection,
+            outputs,
+            gate: None,
+        }))
     }
 }
 
@@ -107,6 +123,7 @@ where
                     Output::Send(response) => return Ok(Some(response)),
                 }
             }
+            self.watch_gate();
             self.outputs = tokio::select! {
                 biased; // an ACK that is already here is heard before a new push
                 () = self.stop.cancelled() => return Ok(None),
@@ -118,8 +135,29 @@ where
                     Some(snapshot) => self.session.on_snapshot(snapshot).into(),
                     None => return Ok(None),
                 },
+                () = lifted(&mut self.gate) => {
+                    self.gate = None;
+                    self.session.lift_gate().into()
+                }
             };
         }
+    }
+
+    /// Starts or stops the clock of what waits for clusters.
+    fn watch_gate(&mut self) {
+        if !self.session.is_gated() {
+            self.gate = None;
+        } else if self.gate.is_none() {
+            self.gate = Some(Box::pin(tokio::time::sleep(GATE)));
+        }
+    }
+}
+
+/// Comes when the gate's time is up; never while there is none.
+async fn lifted(gate: &mut Option<Pin<Box<Sleep>>>) {
+    match gate {
+        Some(gate) => gate.as_mut().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -57,8 +57,7 @@ impl Interest {
     ) -> Box<dyn Iterator<Item = &'a Resource> + 'a> {
         if self.wildcard {
             let all = snapshot.resources(resource_type);
-            let is_meant =
-                |r: &&Resource| !r.is_by_name_only() || self.names.contains(r.name());
+            let is_meant = |r: &&Resource| !r.is_by_name_only() || self.names.contains(r.name());
             return Box::new(all.filter(is_meant));
         }
         Box::new(self.names.iter().filter_map(move |name| snapshot.find(resource_type, name)))

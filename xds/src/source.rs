@@ -119,6 +119,12 @@ pub enum Event {
         /// Those of them that the message names.
         culprits: Vec<Arc<str>>,
     },
+    /// Listeners or routes went out before the client had answered to clusters
+    /// that they need: it had time enough.
+    Overdue {
+        /// The revision of the snapshot.
+        revision: u64,
+    },
     /// Nothing is in flight or due at this revision.
     ///
     /// And whatever the delivered resources require, the client has asked for.

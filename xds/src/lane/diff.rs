@@ -1,7 +1,6 @@
 //! What a client must be told: the difference between what it holds and a snapshot.
 
-use std::collections::BTreeSet;
-use std::mem;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{InFlight, Known, Lane};
@@ -13,6 +12,8 @@ use crate::{Event, Resource, Snapshot};
 pub(crate) struct Batch {
     pub(crate) resources: Vec<Resource>,
     pub(crate) removed: Vec<Arc<str>>,
+    /// How many of the resources are no longer in the snapshot.
+    pub(crate) departing: usize,
 }
 
 impl Lane {
@@ -30,28 +31,48 @@ impl Lane {
     }
 
     /// What to send now. Nothing while an answer is awaited.
-    pub(crate) fn due(&mut self, snapshot: &Snapshot) -> Option<Batch> {
-        if self.in_flight.is_some() || !mem::take(&mut self.dirty) {
+    ///
+    /// With `keep_departing`, what the client holds and the snapshot has not stays
+    /// with the client for now; it is still due.
+    pub(crate) fn due(&mut self, snapshot: &Snapshot, keep_departing: bool) -> Option<Batch> {
+        if !self.may_push() {
             return None;
         }
+        self.dirty = false;
         let batch = if self.is_complete() {
-            self.due_in_full(snapshot)
+            self.due_in_full(snapshot, keep_departing)
         } else {
             self.refresh(snapshot);
-            self.due_in_part(snapshot)
+            self.due_in_part(snapshot, keep_departing)
         };
+        if batch.is_none() && self.dirty {
+            return None; // only what departs is due, and that stays for now
+        }
         self.forced.clear();
         self.owed = false;
         batch
     }
 
     /// All there is of what is asked for, if the client does not hold just that.
-    fn due_in_full(&mut self, snapshot: &Snapshot) -> Option<Batch> {
+    ///
+    /// A full list removes what it leaves out, so what is to be kept is listed.
+    fn due_in_full(&mut self, snapshot: &Snapshot, keep_departing: bool) -> Option<Batch> {
         if self.interest.is_empty() {
             return None;
         }
-        let resources: Vec<_> = self.interest.pick(self.resource_type, snapshot).cloned().collect();
-        let batch = Batch { resources, removed: Vec::new() };
+        let mut resources: Vec<_> =
+            self.interest.pick(self.resource_type, snapshot).cloned().collect();
+        let is_there = resources.len();
+        if keep_departing {
+            let departs = |r: &&Resource| {
+                self.interest.covers(r.name())
+                    && snapshot.find(self.resource_type, r.name()).is_none()
+            };
+            resources.extend(self.listed.values().filter(departs).cloned());
+        }
+        let departing = resources.len() - is_there;
+        self.dirty = departing > 0;
+        let batch = Batch { resources, removed: Vec::new(), departing };
         let content = batch.content();
         self.refusals.release_unless(&content);
         let is_due = self.refusals.is_empty() && (self.owed || !self.holds_exactly(&content));
@@ -74,14 +95,19 @@ impl Lane {
     }
 
     /// What the client does not hold of what is asked for, and what is gone.
-    fn due_in_part(&self, snapshot: &Snapshot) -> Option<Batch> {
+    fn due_in_part(&mut self, snapshot: &Snapshot, keep_departing: bool) -> Option<Batch> {
         let resources: Vec<_> = self
             .interest
             .pick(self.resource_type, snapshot)
             .filter(|resource| self.is_due(resource.name(), Some(resource.version())))
             .cloned()
             .collect();
-        let batch = Batch { resources, removed: self.gone(snapshot) };
+        let mut batch = Batch { resources, removed: self.gone(snapshot), departing: 0 };
+        if keep_departing {
+            let all = batch.removed.len();
+            batch.removed.retain(|name| !self.knows(name));
+            self.dirty = batch.removed.len() < all;
+        }
         let answers_wildcard = self.owed && self.interest.is_wildcard() && self.is_delta();
         (answers_wildcard || !batch.is_empty()).then_some(batch)
     }
@@ -127,6 +153,7 @@ impl Lane {
             version: snapshot.version(self.resource_type).clone(),
             revision: snapshot.revision(),
             sent: batch.content(),
+            listed: if self.is_complete() { batch.by_name() } else { BTreeMap::new() },
         });
     }
 
@@ -149,6 +176,10 @@ impl Lane {
 impl Batch {
     fn is_empty(&self) -> bool {
         self.resources.is_empty() && self.removed.is_empty()
+    }
+
+    fn by_name(&self) -> BTreeMap<Arc<str>, Resource> {
+        self.resources.iter().map(|r| (r.name().clone(), r.clone())).collect()
     }
 
     fn content(&self) -> Content {

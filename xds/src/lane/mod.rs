@@ -35,6 +35,9 @@ pub(crate) struct Lane {
     named: bool,
     /// What the client has been told, and has not refused, of what it asked for.
     known: BTreeMap<Arc<str>, Known>,
+    /// What the client holds by its last full list, to be listed again while it
+    /// departs.
+    listed: BTreeMap<Arc<str>, Resource>,
     /// Names to be told even if the client knows them.
     forced: BTreeSet<Arc<str>>,
     /// Whether a response is due even if it says nothing.
@@ -67,6 +70,7 @@ struct InFlight {
     version: Arc<str>,
     revision: u64,
     sent: Content,
+    listed: BTreeMap<Arc<str>, Resource>,
 }
 
 // === impl Lane: what the client says ===
@@ -79,6 +83,7 @@ impl Lane {
             interest: Interest::default(),
             named: false,
             known: BTreeMap::new(),
+            listed: BTreeMap::new(),
             forced: BTreeSet::new(),
             owed: false,
             in_flight: None,
@@ -102,6 +107,7 @@ impl Lane {
     fn accept(&mut self, answered: InFlight) -> Event {
         if self.is_complete() {
             self.known.clear();
+            self.listed = answered.listed;
         }
         for (name, version) in answered.sent {
             match version {
@@ -239,6 +245,7 @@ impl Lane {
 
     fn start_over(&mut self) {
         self.known.clear();
+        self.listed.clear();
         self.forced.clear();
         self.refusals.clear();
         self.in_flight = None;
@@ -256,6 +263,24 @@ impl Lane {
 
     pub(crate) fn is_in_flight(&self) -> bool {
         self.in_flight.is_some()
+    }
+
+    /// Whether the client has, or may have, some version of `name`.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        match self.known.get(name) {
+            Some(Known::Version(_) | Known::Uncertain) => true,
+            Some(Known::Absent) | None => false,
+        }
+    }
+
+    /// Whether there may be something due, and nothing is in its way.
+    pub(crate) fn may_push(&self) -> bool {
+        self.dirty && self.in_flight.is_none()
+    }
+
+    /// Whether the client may still go by an older snapshot.
+    pub(crate) fn lags(&self) -> bool {
+        self.dirty || self.is_in_flight() || self.is_holding()
     }
 
     /// Whether there is something that the client has refused.

@@ -29,6 +29,10 @@ pub struct Session {
     unknown_types: BTreeSet<String>,
     nonces: u64,
     settled: Option<Settled>,
+    /// Whether listeners or routes wait for the answer to their clusters.
+    gated: bool,
+    /// Whether they were told not to wait for that answer any longer.
+    lifted: bool,
 }
 
 /// What was last reported as settled.
@@ -86,6 +90,8 @@ impl Session {
             unknown_types: BTreeSet::new(),
             nonces: 0,
             settled: None,
+            gated: false,
+            lifted: false,
         }
     }
 
@@ -118,6 +124,23 @@ impl Session {
         outputs
     }
 
+    /// Whether listeners or routes are held back until the client has answered
+    /// to the clusters that they need.
+    pub fn is_gated(&self) -> bool {
+        self.gated
+    }
+
+    /// Sends what is held back all the same: the clusters have had their time.
+    pub fn lift_gate(&mut self) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        if let Some(snapshot) = self.snapshot.as_ref().filter(|_| self.gated) {
+            outputs.push(Output::Report(Event::Overdue { revision: snapshot.revision() }));
+            self.lifted = true;
+            self.advance(&mut outputs);
+        }
+        outputs
+    }
+
     /// The types asked for that this engine does not serve.
     pub fn unknown_types(&self) -> impl Iterator<Item = &str> {
         self.unknown_types.iter().map(String::as_str)
@@ -130,6 +153,7 @@ impl Session {
             self.lanes.entry(resource_type).or_insert_with(|| Lane::new(resource_type, protocol));
         let event = lane.answer(&request.response_nonce, request.error_detail.as_ref());
         lane.ask_sotw(&request.resource_names, &request.response_nonce);
+        self.note_answer(resource_type, event.as_ref());
         Ok(event)
     }
 
@@ -146,7 +170,15 @@ impl Session {
         };
         let event = lane.answer(&request.response_nonce, request.error_detail.as_ref());
         lane.ask_delta(request);
+        self.note_answer(resource_type, event.as_ref());
         Ok(event)
+    }
+
+    /// A gate that was lifted is for one answer only.
+    fn note_answer(&mut self, resource_type: ResourceType, event: Option<&Event>) {
+        if resource_type == ResourceType::Cluster && event.is_some() {
+            self.lifted = false;
+        }
     }
 
     fn known_type(&mut self, type_url: &str) -> Result<Option<ResourceType>, Violation> {
@@ -167,10 +199,56 @@ impl Session {
     /// Sends whatever is due, in push order: the one place that decides when.
     fn advance(&mut self, outputs: &mut Vec<Output>) {
         let Some(snapshot) = self.snapshot.clone() else { return };
+        self.gated = false;
         for resource_type in ResourceType::ALL {
+            if self.waits_for_clusters(resource_type, &snapshot) {
+                self.gated = true;
+            } else {
+                self.push(resource_type, &snapshot, outputs);
+            }
+        }
+        // What is gone goes last, and the other way round: make before break.
+        for resource_type in [ResourceType::Cluster, ResourceType::Endpoint] {
             self.push(resource_type, &snapshot, outputs);
         }
         outputs.extend(self.settle(&snapshot).map(Output::Report));
+    }
+
+    /// Whether a push must wait until the client has answered to clusters.
+    ///
+    /// Envoy says yes to clusters once they are warm; a route to one that is not
+    /// would answer 503: <https://github.com/envoyproxy/envoy/issues/5933>.
+    fn waits_for_clusters(&self, resource_type: ResourceType, snapshot: &Snapshot) -> bool {
+        let needs_clusters = match resource_type {
+            ResourceType::Listener | ResourceType::Route => true,
+            ResourceType::Runtime
+            | ResourceType::Secret
+            | ResourceType::Cluster
+            | ResourceType::Endpoint => false,
+        };
+        let lane = self.lanes.get(&resource_type).filter(|lane| lane.may_push());
+        let clusters = self.lanes.get(&ResourceType::Cluster).filter(|c| c.is_in_flight());
+        let (Some(lane), Some(clusters)) = (lane, clusters) else { return false };
+        let is_new = |(required, name): &(ResourceType, Arc<str>)| {
+            *required == ResourceType::Cluster && clusters.covers(name) && !clusters.knows(name)
+        };
+        needs_clusters
+            && !self.lifted
+            && lane.delivered(snapshot).flat_map(|resource| resource.requires()).any(is_new)
+    }
+
+    /// Whether clusters and endpoints that are gone must stay for the time being:
+    /// listeners and routes that refer to them are still on their way out.
+    fn keeps_departing(&self, resource_type: ResourceType) -> bool {
+        let departs_late = match resource_type {
+            ResourceType::Cluster | ResourceType::Endpoint => true,
+            ResourceType::Runtime
+            | ResourceType::Secret
+            | ResourceType::Listener
+            | ResourceType::Route => false,
+        };
+        let lags = |t| self.lanes.get(&t).is_some_and(Lane::lags);
+        departs_late && (lags(ResourceType::Listener) || lags(ResourceType::Route))
     }
 
     fn push(
@@ -179,8 +257,9 @@ impl Session {
         snapshot: &Snapshot,
         outputs: &mut Vec<Output>,
     ) {
+        let keep = self.keeps_departing(resource_type);
         let Some(lane) = self.lanes.get_mut(&resource_type) else { return };
-        let Some(batch) = lane.due(snapshot) else {
+        let Some(batch) = lane.due(snapshot, keep) else {
             outputs.extend(lane.caught_up(snapshot).map(Output::Report));
             return;
         };
@@ -251,7 +330,11 @@ impl Batch {
         nonce: String,
     ) -> Response {
         let type_url = resource_type.type_url().to_owned();
-        let version = version.to_owned();
+        // Not the snapshot's own list, so not its version either.
+        let version = match self.departing {
+            0 => version.to_owned(),
+            departing => format!("{version}+{departing}"),
+        };
         let bytes = |bytes: fn(&crate::Resource) -> &Bytes| -> Vec<Bytes> {
             self.resources.iter().map(bytes).cloned().collect()
         };

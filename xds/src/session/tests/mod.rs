@@ -6,6 +6,7 @@
 mod delta;
 mod endpoints;
 mod model;
+mod order;
 mod refusal;
 mod settled;
 mod sotw;
@@ -205,6 +206,7 @@ fn news(event: &Event) -> Option<String> {
         Event::Nacked { resource_type, revision, resources, culprits, .. } => {
             Some(format!("!nacked {resource_type} @{revision} {resources:?} {culprits:?}"))
         }
+        Event::Overdue { revision } => Some(format!("!overdue @{revision}")),
         Event::Settled { revision, held } => Some(format!("!settled @{revision} {held:?}")),
     }
 }

@@ -280,9 +280,12 @@ impl Model {
                 (resource.name().to_string(), crate::testing::name_and_content(resource.body()).1)
             })
             .collect();
-        // Nobody is told that a route is gone, or that endpoints are on SotW.
+        // Nobody is told that a route is gone, or that endpoints are on SotW; and
+        // what a refused route may still need stays.
+        let lags = |t| self.session.lanes.get(&t).is_some_and(Lane::is_holding);
         let is_told =
             resource_type == C || (resource_type == E && self.protocol == Protocol::Delta);
+        let is_told = is_told && !lags(L) && !lags(R);
         let does: BTreeMap<_, _> = self
             .held
             .iter()
