@@ -1,7 +1,7 @@
 //! An xDS server engine for Envoy: sans-IO sessions and one thin loop of I/O.
 //!
 //! ```text
-//!  Source ── Snapshot ──▶ drive ── Response ──▶ AdsServer ──▶ Envoy
+//!  Source ── Snapshot ──▶ drive ── Response ──▶ services ──▶ Envoy
 //!     ▲                   │   ▲                     │
 //!     └──── Event ────────┘   └────── Request ──────┘
 //!                     Session
@@ -29,26 +29,26 @@
 //! - [`Resource`] and [`Snapshot`]: what should be held. Immutable, encoded once.
 //! - [`Session`]: one stream as a state machine, over one *lane* per type.
 //! - [`Source`], [`Observer`], [`Event`]: the border to the application.
-//! - [`AdsServer`]: the gRPC service.
+//! - [`DiscoveryServer`]: the gRPC services; [`AdsServer`] is the aggregated one alone.
 //! - `testing`: a fake Envoy and more, with the feature of that name.
 //!
 //! This crate knows nothing of what the resources mean, and nothing of a product.
 
-mod ads;
 mod drive;
 mod hash;
 mod interest;
 mod lane;
 mod refusals;
 mod resource;
+mod services;
 mod session;
 mod snapshot;
 mod source;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use ads::AdsServer;
 pub use resource::{Resource, ResourceType};
+pub use services::{AdsServer, DiscoveryServer, DiscoveryService};
 pub use session::{Output, Request, Response, Session, Violation};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use source::{Connection, Event, Hello, NodeInfo, Observer, Protocol, Source};

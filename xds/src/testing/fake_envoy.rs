@@ -18,17 +18,19 @@ use tonic_prost::ProstCodec;
 
 use super::fake_source::PATIENCE;
 use super::name_and_content;
-use crate::{Protocol, Request, ResourceType, Response};
+use crate::{DiscoveryService, Protocol, Request, ResourceType, Response};
 
 /// How many of the last responses a failing test is shown.
 const SEEN: usize = 8;
 
 type Responses = Pin<Box<dyn Stream<Item = Result<Response, Status>> + Send>>;
 
-/// A client of a real server, over a real socket.
+/// A client of a real server, over a real socket: one stream.
 pub struct FakeEnvoy {
+    channel: Channel,
     protocol: Protocol,
-    /// Until it has been sent.
+    who: Option<Bytes>,
+    /// Who it is, until it has been sent.
     node: Option<Bytes>,
     requests: mpsc::Sender<Request>,
     responses: Responses,
@@ -101,17 +103,69 @@ impl FakeEnvoy {
         protocol: Protocol,
         node: Option<&proto::Node>,
     ) -> Self {
-        let endpoint = Endpoint::from_shared(format!("http://{addr}")).expect("an address");
-        let channel = endpoint.connect().await.expect("a server");
+        Self::connect_to(addr, DiscoveryService::Aggregated, protocol, node).await
+    }
+
+    /// Connects to the service for one type, or to that for all.
+    ///
+    /// # Panics
+    ///
+    /// If there is no server at `addr`, or it does not serve that.
+    pub async fn connect_to(
+        addr: SocketAddr,
+        service: DiscoveryService,
+        protocol: Protocol,
+        node: Option<&proto::Node>,
+    ) -> Self {
+        let who = node.map(|node| node.encode_to_vec().into());
+        Self::open(connect(addr).await, service, protocol, who).await
+    }
+
+    /// Opens another stream on the same connection, as the same node.
+    ///
+    /// Envoy does so for every subscription that is not aggregated.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not serve that.
+    pub async fn beside(&self, service: DiscoveryService) -> Self {
+        Self::open(self.channel.clone(), service, self.protocol, self.who.clone()).await
+    }
+
+    /// Fetches once, saying this request as it is.
+    ///
+    /// # Panics
+    ///
+    /// If there is no server at `addr`.
+    pub async fn fetch(
+        addr: SocketAddr,
+        service: DiscoveryService,
+        request: proto::DiscoveryRequest,
+    ) -> Result<Received, Status> {
+        let codec = ProstCodec::<proto::DiscoveryRequest, proto::DiscoveryResponse>::default();
+        let mut grpc = ready(connect(addr).await).await?;
+        let path = path("Fetch", service);
+        let response = grpc.unary(tonic::Request::new(request), path, codec).await?;
+        Ok(Received::read(Response::Sotw(response.into_inner())))
+    }
+
+    async fn open(
+        channel: Channel,
+        service: DiscoveryService,
+        protocol: Protocol,
+        who: Option<Bytes>,
+    ) -> Self {
         let (requests, queue) = mpsc::channel(16);
         let queue = ReceiverStream::new(queue);
         let responses = match protocol {
-            Protocol::Sotw => open_sotw(channel, queue).await,
-            Protocol::Delta => open_delta(channel, queue).await,
+            Protocol::Sotw => open_sotw(channel.clone(), service, queue).await,
+            Protocol::Delta => open_delta(channel.clone(), service, queue).await,
         };
         Self {
+            channel,
             protocol,
-            node: node.map(|node| node.encode_to_vec().into()),
+            node: who.clone(),
+            who,
             requests,
             responses: responses.expect("a stream"),
             lanes: BTreeMap::new(),
@@ -257,6 +311,7 @@ impl FakeEnvoy {
 
 async fn open_sotw(
     channel: Channel,
+    service: DiscoveryService,
     requests: ReceiverStream<Request>,
 ) -> Result<Responses, Status> {
     let requests = requests.filter_map(|request| match request {
@@ -265,13 +320,16 @@ async fn open_sotw(
     });
     let codec = ProstCodec::<proto::DiscoveryRequest, proto::DiscoveryResponse>::default();
     let mut grpc = ready(channel).await?;
-    let responses =
-        grpc.streaming(tonic::Request::new(requests), path("Stream"), codec).await?.into_inner();
+    let responses = grpc
+        .streaming(tonic::Request::new(requests), path("Stream", service), codec)
+        .await?
+        .into_inner();
     Ok(Box::pin(responses.map(|response| response.map(Response::Sotw))))
 }
 
 async fn open_delta(
     channel: Channel,
+    service: DiscoveryService,
     requests: ReceiverStream<Request>,
 ) -> Result<Responses, Status> {
     let requests = requests.filter_map(|request| match request {
@@ -281,9 +339,16 @@ async fn open_delta(
     let codec =
         ProstCodec::<proto::DeltaDiscoveryRequest, proto::DeltaDiscoveryResponse>::default();
     let mut grpc = ready(channel).await?;
-    let responses =
-        grpc.streaming(tonic::Request::new(requests), path("Delta"), codec).await?.into_inner();
+    let responses = grpc
+        .streaming(tonic::Request::new(requests), path("Delta", service), codec)
+        .await?
+        .into_inner();
     Ok(Box::pin(responses.map(|response| response.map(Response::Delta))))
+}
+
+async fn connect(addr: SocketAddr) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{addr}")).expect("an address");
+    endpoint.connect().await.expect("a server")
 }
 
 async fn ready(channel: Channel) -> Result<Grpc<Channel>, Status> {
@@ -292,9 +357,8 @@ async fn ready(channel: Channel) -> Result<Grpc<Channel>, Status> {
     Ok(grpc)
 }
 
-fn path(prefix: &str) -> PathAndQuery {
-    let service = "envoy.service.discovery.v3.AggregatedDiscoveryService";
-    let path = format!("/{service}/{prefix}AggregatedResources");
+fn path(prefix: &str, service: DiscoveryService) -> PathAndQuery {
+    let path = format!("/{}/{prefix}{}", service.name(), service.noun());
     path.parse().expect("a path")
 }
 

@@ -1,53 +1,16 @@
-//! The service over a real socket, with fake Envoys.
+//! The aggregated service.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-
-use marchproxy_xds::testing::{
-    FakeEnvoy, FakeSource, News, cluster, endpoint, listener, resource, route, snapshot,
-};
-use marchproxy_xds::{AdsServer, Event, Protocol, ResourceType};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use marchproxy_xds::testing::{News, cluster, endpoint, listener, resource, route, snapshot};
+use marchproxy_xds::{Event, Protocol, ResourceType};
 use tonic::Code;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
-const BOTH: [Protocol; 2] = [Protocol::Sotw, Protocol::Delta];
-
-/// A server for one test; it ends with the test.
-struct Plane {
-    addr: SocketAddr,
-    source: Arc<FakeSource>,
-    stop: CancellationToken,
-    _tasks: JoinSet<()>,
-}
-
-impl Plane {
-    async fn start() -> Self {
-        let source = Arc::new(FakeSource::default());
-        let stop = CancellationToken::new();
-        let socket = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let addr = socket.local_addr().expect("an address");
-        let server = Server::builder().add_service(AdsServer::new(source.clone(), stop.clone()));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            server.serve_with_incoming(TcpIncoming::from(socket)).await.expect("it serves");
-        });
-        Self { addr, source, stop, _tasks: tasks }
-    }
-
-    async fn envoy(&self, protocol: Protocol, id: &str) -> FakeEnvoy {
-        FakeEnvoy::connect(self.addr, protocol, id, "blue").await
-    }
-}
+use crate::{ADS, BOTH, Plane, sent_to, settled};
 
 #[tokio::test]
 async fn c40_a_client_that_does_not_say_who_it_is_is_refused() {
     let plane = Plane::start().await;
     for protocol in BOTH {
-        let mut envoy = FakeEnvoy::connect_as(plane.addr, protocol, None).await;
+        let mut envoy = plane.stranger(ADS, protocol).await;
         envoy.subscribe(ResourceType::Cluster, &[]).await;
         let status = envoy.end().await.expect_err("it is refused");
         assert_eq!(status.code(), Code::InvalidArgument);
@@ -165,26 +128,4 @@ async fn c66_a_client_that_never_reads_does_not_hold_up_another() {
     stuck.ack(&old).await;
     let new = stuck.next().await;
     assert!(new.resources[0].content().starts_with("4x"));
-}
-
-#[tokio::test]
-async fn an_unknown_method_is_unimplemented() {
-    use tonic::codegen::http::Request;
-    use tower::Service as _;
-
-    let mut server = AdsServer::new(Arc::new(FakeSource::default()), CancellationToken::new());
-    let request = Request::builder().uri("/x/Y").body(String::new()).expect("a request");
-    let response = server.call(request).await.expect("it cannot fail");
-    assert_eq!(response.headers()["grpc-status"], "12");
-}
-
-fn settled(news: &News, at: u64, with: &[ResourceType]) -> bool {
-    match news {
-        News::Event(_, Event::Settled { revision, held }) => *revision == at && held == with,
-        News::Event(..) | News::Connected(_) | News::Ended(_) => false,
-    }
-}
-
-fn sent_to(news: &News, id: &str) -> bool {
-    matches!(news, News::Event(node, Event::Sent { .. }) if node == id)
 }
