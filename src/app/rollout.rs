@@ -35,9 +35,7 @@ pub enum Quorum {
 /// How far a group's connected nodes are with one revision.
 #[derive(Clone, Debug)]
 pub struct Progress {
-    /// Whose nodes.
-    pub group: NodeGroupId,
-    /// With which revision.
+    /// Which revision.
     pub revision: Revision,
     /// Each connected node.
     pub nodes: Vec<NodeProgress>,
@@ -113,7 +111,7 @@ impl App {
             refusal: node.refusal_since(revision).cloned(),
             node,
         });
-        Progress { group, revision, nodes: nodes.collect() }
+        Progress { revision, nodes: nodes.collect() }
     }
 
     /// How far the nodes of a group are with `revision`: now, and each time

@@ -167,9 +167,12 @@ fn introduction(first: &Request) -> Result<NodeInfo, Status> {
         Request::Sotw(request) => &request.node,
         Request::Delta(request) => &request.node,
     };
-    let node = node.as_ref().ok_or_else(|| {
-        Status::invalid_argument("the first request of a stream must have a node")
-    })?;
+    introduced(node.as_deref(), "the first request of a stream must have a node")
+}
+
+/// Who a client says it is in `node`; `missing` is what it is told if it does not.
+pub(crate) fn introduced(node: Option<&[u8]>, missing: &'static str) -> Result<NodeInfo, Status> {
+    let node = node.ok_or_else(|| Status::invalid_argument(missing))?;
     NodeInfo::decode(node)
         .map_err(|error| Status::invalid_argument(format!("the node cannot be read: {error}")))
 }

@@ -18,8 +18,9 @@ use tokio_stream::StreamExt as _;
 use tonic::Status;
 
 use super::{Backend, DiscoveryService};
+use crate::drive::introduced;
 use crate::interest::Interest;
-use crate::{Hello, NodeInfo, Protocol, ResourceType, Snapshot, Source};
+use crate::{Hello, Protocol, ResourceType, Snapshot, Source};
 
 /// How long a client waits for the source to have a snapshot.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -32,7 +33,8 @@ pub(super) async fn fetch<S: Source>(
     mut request: proto::DiscoveryRequest,
 ) -> Result<proto::DiscoveryResponse, Status> {
     DiscoveryService::Of(resource_type).settle_type(&mut request.type_url)?;
-    let hello = Hello { node: node(&request)?, peer, protocol: Protocol::Sotw };
+    let node = introduced(request.node.as_deref(), "a fetch must have a node")?;
+    let hello = Hello { node, peer, protocol: Protocol::Sotw };
     tracing::debug!(
         node.id = %hello.node.id,
         node.cluster = %hello.node.cluster,
@@ -72,14 +74,6 @@ fn answer(
         type_url: resource_type.type_url().to_owned(),
         nonce: String::new(),
     }
-}
-
-/// Who the client says it is. No request has another one before it.
-fn node(request: &proto::DiscoveryRequest) -> Result<NodeInfo, Status> {
-    let node = request.node.as_ref();
-    let node = node.ok_or_else(|| Status::invalid_argument("a fetch must have a node"))?;
-    NodeInfo::decode(node)
-        .map_err(|error| Status::invalid_argument(format!("the node cannot be read: {error}")))
 }
 
 #[cfg(test)]
