@@ -102,7 +102,7 @@ fn group_in(node_id: &str) -> Option<NodeGroupId> {
 }
 
 fn connected(hello: Hello, group: NodeGroupId, matched: Matched) -> NodeStatus {
-    let Hello { node, peer, protocol } = hello;
+    let Hello { node, peer, protocol, .. } = hello;
     let peer: Option<SocketAddr> = peer;
     NodeStatus {
         id: NodeId::default(),

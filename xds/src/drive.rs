@@ -18,15 +18,24 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::session::{Output, Request, Response, Session, Violation};
-use crate::{Connection, Hello, NodeInfo, Protocol, Source};
+use crate::{Connection, DiscoveryService, Hello, NodeInfo, Protocol, Source};
 
 /// A stream whose client has not introduced itself.
 pub(crate) struct Caller<S, R> {
     pub(crate) source: Arc<S>,
     pub(crate) stop: CancellationToken,
-    pub(crate) peer: Option<SocketAddr>,
     pub(crate) protocol: Protocol,
+    pub(crate) call: Call,
     pub(crate) requests: R,
+}
+
+/// What there is to know about a call before its first message.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) service: DiscoveryService,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) extensions: http::Extensions,
 }
 
 /// A stream that is served.
@@ -68,6 +77,14 @@ where
     })
 }
 
+impl Call {
+    /// The introduction of `node` in this call.
+    pub(crate) fn hello(self, node: NodeInfo, protocol: Protocol) -> Hello {
+        let Self { service, peer, headers, extensions } = self;
+        Hello { node, peer, protocol, service, headers, extensions }
+    }
+}
+
 impl<S, R> Caller<S, R>
 where
     S: Source,
@@ -81,7 +98,7 @@ where
             first = self.requests.next() => first,
         };
         let Some(first) = first.transpose()? else { return Ok(None) };
-        let hello = Hello { node: introduction(&first)?, peer: self.peer, protocol: self.protocol };
+        let hello = self.call.hello(introduction(&first)?, self.protocol);
         tracing::debug!(
             node.id = %hello.node.id,
             node.cluster = %hello.node.cluster,

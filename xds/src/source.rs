@@ -1,6 +1,7 @@
 //! The engine's border: who connects, what they should hold, what became of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use marchproxy_proto as proto;
 use prost::Message;
 use tokio_stream::Stream;
 
-use crate::{ResourceType, Snapshot};
+use crate::{DiscoveryService, ResourceType, Snapshot};
 
 /// Where snapshots come from, and where news of the streams goes.
 pub trait Source: Send + Sync + 'static {
@@ -23,7 +24,7 @@ pub trait Source: Send + Sync + 'static {
 }
 
 /// How a client introduces itself.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Hello {
     /// Who it says it is.
     pub node: NodeInfo,
@@ -31,6 +32,24 @@ pub struct Hello {
     pub peer: Option<SocketAddr>,
     /// How it wants to be talked to.
     pub protocol: Protocol,
+    /// The service that it called.
+    pub service: DiscoveryService,
+    /// The metadata of its call. Credentials are in there: do not log them.
+    pub headers: http::HeaderMap,
+    /// What the server knows of its connection, such as a client certificate.
+    pub extensions: http::Extensions,
+}
+
+/// Without headers and extensions: there may be credentials in them.
+impl fmt::Debug for Hello {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hello")
+            .field("node", &self.node)
+            .field("peer", &self.peer)
+            .field("protocol", &self.protocol)
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Who a client says it is.

@@ -9,7 +9,6 @@
 //! For the length of the call there is a connection to the source, but nothing is
 //! observed on it: nobody will say what became of the answer.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use tokio_stream::StreamExt as _;
 use tonic::Status;
 
 use super::{Backend, DiscoveryService};
-use crate::drive::introduced;
+use crate::drive::{Call, introduced};
 use crate::interest::Interest;
 use crate::{Hello, Protocol, ResourceType, Snapshot, Source};
 
@@ -29,12 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) async fn fetch<S: Source>(
     backend: Backend<S>,
     resource_type: ResourceType,
-    peer: Option<SocketAddr>,
+    call: Call,
     mut request: proto::DiscoveryRequest,
 ) -> Result<proto::DiscoveryResponse, Status> {
     DiscoveryService::Of(resource_type).settle_type(&mut request.type_url)?;
     let node = introduced(request.node.as_deref(), "a fetch must have a node")?;
-    let hello = Hello { node, peer, protocol: Protocol::Sotw };
+    let hello = call.hello(node, Protocol::Sotw);
     tracing::debug!(
         node.id = %hello.node.id,
         node.cluster = %hello.node.cluster,

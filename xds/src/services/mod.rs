@@ -22,6 +22,7 @@ use tonic_prost::ProstCodec;
 use self::catalog::Method;
 use self::stream::{Delta, Sotw, Streams, Wire};
 use crate::Source;
+use crate::drive::Call;
 
 mod catalog;
 mod fetch;
@@ -137,10 +138,10 @@ impl<S: Source> Backend<S> {
             Some(Method::Delta(service)) => Box::pin(backend.stream::<Delta, B>(service, request)),
             Some(Method::Fetch(resource_type)) => Box::pin(async move {
                 let fetch = tower::service_fn(move |request: tonic::Request<_>| {
-                    let (backend, peer) = (backend.clone(), peer(&request));
+                    let backend = backend.clone();
                     async move {
-                        let request = request.into_inner();
-                        let answer = fetch::fetch(backend, resource_type, peer, request).await?;
+                        let (call, request) = split(DiscoveryService::Of(resource_type), request);
+                        let answer = fetch::fetch(backend, resource_type, call, request).await?;
                         Ok(tonic::Response::new(answer))
                     }
                 });
@@ -173,10 +174,14 @@ where
     Grpc::new(ProstCodec::default()).max_decoding_message_size(MAX_REQUEST_SIZE)
 }
 
-/// Where a request comes from, if the server says so.
-fn peer<T>(request: &tonic::Request<T>) -> Option<SocketAddr> {
+/// What is known of a call, and what it says.
+///
+/// The server tells where it comes from, if it does at all.
+fn split<T>(service: DiscoveryService, request: tonic::Request<T>) -> (Call, T) {
     let peer = request.remote_addr();
-    peer.or_else(|| request.extensions().get::<SocketAddr>().copied())
+    let peer = peer.or_else(|| request.extensions().get::<SocketAddr>().copied());
+    let (metadata, extensions, message) = request.into_parts();
+    (Call { service, peer, headers: metadata.into_headers(), extensions }, message)
 }
 
 impl<S> Clone for Backend<S> {

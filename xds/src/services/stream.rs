@@ -9,7 +9,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::server::StreamingService;
 use tonic::{Status, Streaming};
 
-use super::{Backend, DiscoveryService, peer};
+use super::{Backend, DiscoveryService, split};
 use crate::drive::{Caller, drive};
 use crate::session::{Request, Response};
 use crate::{Protocol, Source};
@@ -35,8 +35,8 @@ impl<W: Wire, S: Source> StreamingService<W::Request> for Streams<W, S> {
     /// Answers at once: some clients wait for that before they say anything.
     fn call(&mut self, request: tonic::Request<Streaming<W::Request>>) -> Self::Future {
         let service = self.service;
-        let peer = peer(&request);
-        let requests = request.into_inner().map(move |request| {
+        let (call, requests) = split(service, request);
+        let requests = requests.map(move |request| {
             let mut request = request?;
             service.settle_type(W::type_url(&mut request))?;
             Ok(W::request(request))
@@ -44,8 +44,8 @@ impl<W: Wire, S: Source> StreamingService<W::Request> for Streams<W, S> {
         let responses = drive(Caller {
             source: self.backend.source.clone(),
             stop: self.backend.stop.clone(),
-            peer,
             protocol: W::PROTOCOL,
+            call,
             requests,
         });
         let responses = responses.filter_map(|response| response.map(W::response).transpose());
