@@ -89,6 +89,15 @@ mod tests {
         Backend { source: Arc::default(), stop: CancellationToken::new() }
     }
 
+    fn call() -> Call {
+        Call {
+            service: DiscoveryService::Of(ResourceType::Cluster),
+            peer: None,
+            headers: http::HeaderMap::new(),
+            extensions: http::Extensions::new(),
+        }
+    }
+
     fn request(names: &[&str]) -> proto::DiscoveryRequest {
         let node = proto::Node { id: "n".into(), ..Default::default() };
         proto::DiscoveryRequest {
@@ -102,13 +111,13 @@ mod tests {
     async fn the_first_snapshot_is_waited_for_but_not_for_ever() {
         let backend = backend();
         let start = Instant::now();
-        let fetched = fetch(backend.clone(), ResourceType::Cluster, None, request(&[])).await;
+        let fetched = fetch(backend.clone(), ResourceType::Cluster, call(), request(&[])).await;
         assert_eq!(fetched.expect_err("there is none").code(), Code::Unavailable);
         assert_eq!(start.elapsed(), PATIENCE);
         let news = [News::Connected("n".into()), News::Ended("n".into())];
         assert_eq!(backend.source.news(), news);
 
-        let late = fetch(backend.clone(), ResourceType::Cluster, None, request(&[]));
+        let late = fetch(backend.clone(), ResourceType::Cluster, call(), request(&[]));
         let publish = async {
             tokio::time::advance(PATIENCE / 2).await;
             backend.source.publish(snapshot(1, [cluster("a", "1"), endpoint("a", "1")]));
@@ -120,7 +129,7 @@ mod tests {
     #[tokio::test]
     async fn a_stop_ends_the_waiting() {
         let backend = backend();
-        let fetched = fetch(backend.clone(), ResourceType::Cluster, None, request(&[]));
+        let fetched = fetch(backend.clone(), ResourceType::Cluster, call(), request(&[]));
         let stop = async { backend.stop.cancel() };
         let (fetched, ()) = tokio::join!(fetched, stop);
         assert_eq!(fetched.expect_err("it stops").code(), Code::Unavailable);
