@@ -13,6 +13,7 @@ impl Source for App {
         Ok(Connection {
             snapshots: Box::pin(snapshots.map(|published| published.snapshot)),
             observer: Box::new(observer),
+            withheld: Vec::new(),
         })
     }
 }

@@ -24,7 +24,7 @@ use marchproxy_xds::{ResourceType, Snapshot};
 use tokio::task::spawn_blocking;
 
 use crate::auth::{Actor, Tokens};
-use crate::compile::compile;
+use crate::compile::{TYPES, compile};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::model::{NewSnapshot, SnapshotRecord, TypeRecord};
@@ -161,7 +161,7 @@ fn types(snapshot: &Snapshot) -> std::collections::BTreeMap<String, TypeRecord> 
         version: snapshot.version(t).to_string(),
         count: snapshot.count(t),
     };
-    ResourceType::ALL.into_iter().map(|t| (t.to_string(), record(t))).collect()
+    TYPES.into_iter().map(|t| (t.to_string(), record(t))).collect()
 }
 
 /// The present, to the microsecond, as every database keeps it.

@@ -135,6 +135,12 @@ impl Observer for Watcher {
                 "a node has not answered to its clusters for long: its routes do not wait for that"
             );
         }
+        if let Event::Withheld { resource_type } = &event {
+            tracing::warn!(
+                node.id = self.name, node_group.id = %self.group, xds.type = %resource_type,
+                "a node asks for what it is not given on this connection"
+            );
+        }
         let cause = Cause::of(&event);
         self.nodes.update(self.group, self.id, cause, |status| status.observe(event, now()));
     }

@@ -15,13 +15,23 @@ mod wire;
 
 use std::collections::{BTreeMap, HashMap};
 
-use marchproxy_xds::{Resource, Snapshot, SnapshotError};
+use marchproxy_xds::{Resource, ResourceType, Snapshot, SnapshotError};
 
 use crate::error::Error;
 use crate::model::{
     DesiredState, Invalid, Listener, ListenerId, ListenerProtocol, Protocol, Route, Service,
     ServiceId,
 };
+
+/// The types of resources that a snapshot may hold, in push order.
+pub const TYPES: [ResourceType; 6] = [
+    ResourceType::Runtime,
+    ResourceType::Secret,
+    ResourceType::Cluster,
+    ResourceType::Endpoint,
+    ResourceType::Listener,
+    ResourceType::Route,
+];
 
 /// Why a desired state has no snapshot.
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,7 @@ use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
 use super::scalars::{Time, int};
 use super::xds_nodes::XdsTypeEnum;
+use crate::compile::TYPES;
 use crate::model::SnapshotRecord;
 use crate::model::{NodeGroupId, Revision};
 use marchproxy_xds::ResourceType;
@@ -87,7 +88,7 @@ impl SnapshotObject {
                 resource_count: int(record.count),
             })
         };
-        ResourceType::ALL.into_iter().filter_map(record).collect()
+        TYPES.into_iter().filter_map(record).collect()
     }
 
     /// What was done, for instance `create service api`.

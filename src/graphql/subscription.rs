@@ -3,7 +3,6 @@
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use chrono::Utc;
 use futures_util::stream::{Stream, StreamExt as _};
-use marchproxy_xds::ResourceType;
 use tokio_util::sync::CancellationToken;
 
 use super::change::ProgressObject;
@@ -14,6 +13,7 @@ use super::snapshots::TypeVersionObject;
 use super::xds_nodes::{XdsNodeObject, XdsTypeEnum};
 use super::{Caller, app_and_actor};
 use crate::app::Progress;
+use crate::compile::TYPES;
 use crate::hub::Published;
 use crate::model::NodeGroupId;
 use crate::nodes::{Cause, NodeChange};
@@ -153,7 +153,7 @@ impl SnapshotPublished {
     /// What it holds of each type.
     async fn types(&self) -> Vec<TypeVersionObject> {
         let snapshot = &self.0.snapshot;
-        let types = ResourceType::ALL.into_iter().map(|t| TypeVersionObject {
+        let types = TYPES.into_iter().map(|t| TypeVersionObject {
             resource_type: t.into(),
             version: snapshot.version(t).to_string(),
             resource_count: int(snapshot.count(t)),

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
+use marchproxy_xds::ResourceType;
 
 use super::app_and_actor;
 use super::global_id::{GlobalId as _, optional};
@@ -18,7 +19,7 @@ pub(super) struct XdsNodeQuery;
 
 /// A type of xDS resources.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(name = "XdsType", remote = "marchproxy_xds::ResourceType")]
+#[graphql(name = "XdsType")]
 pub(super) enum XdsTypeEnum {
     Runtime,
     Secret,
@@ -26,6 +27,25 @@ pub(super) enum XdsTypeEnum {
     Endpoint,
     Listener,
     Route,
+    /// One that proxies may ask for, and that this control plane does not make.
+    Other,
+}
+
+impl From<ResourceType> for XdsTypeEnum {
+    fn from(resource_type: ResourceType) -> Self {
+        match resource_type {
+            ResourceType::Runtime => Self::Runtime,
+            ResourceType::Secret => Self::Secret,
+            ResourceType::Cluster => Self::Cluster,
+            ResourceType::Endpoint => Self::Endpoint,
+            ResourceType::Listener => Self::Listener,
+            ResourceType::Route => Self::Route,
+            ResourceType::Extension
+            | ResourceType::ScopedRoute
+            | ResourceType::VirtualHost
+            | ResourceType::Other(_) => Self::Other,
+        }
+    }
 }
 
 /// How a proxy is talked to.

@@ -198,7 +198,13 @@ impl NodeStatus {
                 message,
                 resources,
                 culprits,
+                searching,
             } => {
+                let status = self.types.entry(resource_type).or_default();
+                let before = status.refused.as_deref().filter(|before| before.version == version);
+                let named = before.map_or(&[][..], |before| &before.culprits);
+                let more = culprits.iter().filter(|culprit| !named.contains(culprit));
+                let culprits = named.iter().chain(more).cloned().collect();
                 let refusal = Arc::new(Refusal {
                     resource_type,
                     version,
@@ -210,9 +216,11 @@ impl NodeStatus {
                     at: now,
                 });
                 self.last_refusal = Some(Arc::clone(&refusal));
-                self.types.entry(resource_type).or_default().refused = Some(refusal);
+                if !searching {
+                    status.refused = Some(refusal); // else it is not known yet what of it
+                }
             }
-            Event::Overdue { .. } => {}
+            Event::Overdue { .. } | Event::Withheld { .. } => {}
             Event::Settled { revision, held } => {
                 for (resource_type, status) in &mut self.types {
                     if !held.contains(resource_type) {
@@ -229,7 +237,7 @@ impl Cause {
     /// What followers are told of an event; nothing of what was merely sent.
     pub fn of(event: &Event) -> Option<Self> {
         match event {
-            Event::Sent { .. } | Event::Overdue { .. } => None,
+            Event::Sent { .. } | Event::Overdue { .. } | Event::Withheld { .. } => None,
             Event::Acked { resource_type, .. } => Some(Self::Acked(*resource_type)),
             Event::Nacked { resource_type, .. } => Some(Self::Nacked(*resource_type)),
             Event::Settled { .. } => Some(Self::Settled),

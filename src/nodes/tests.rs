@@ -35,6 +35,7 @@ fn nacked(revision: u64) -> Event {
         message: "no".to_owned(),
         resources: vec!["l".into()],
         culprits: vec![],
+        searching: false,
     }
 }
 

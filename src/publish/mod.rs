@@ -98,7 +98,11 @@ impl Publisher {
         };
         let compiled = spawn_blocking(move || compile(&state)).await.map_err(Error::internal)?;
         // It did compile when it was committed, so this is our fault.
-        let snapshot = Arc::new(compiled.map_err(Error::internal)?);
+        let snapshot = compiled.map_err(Error::internal)?;
+        let snapshot = Arc::new(match self.hub.current(group) {
+            Some(before) => snapshot.sharing(&before),
+            None => snapshot,
+        });
         let version = Arc::clone(snapshot.digest());
         if self.hub.publish(Published { group, snapshot }) {
             tracing::info!(node_group.id = %group, %revision, %version, "published a snapshot");

@@ -9,24 +9,33 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
 
-use futures_util::stream;
+use futures_util::future::BoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
-use tokio_stream::{Stream, StreamExt as _};
-use tokio_util::sync::CancellationToken;
+use tokio_stream::Stream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 
-use crate::session::{Output, Request, Response, Session, Violation};
-use crate::{Connection, DiscoveryService, Hello, NodeInfo, Protocol, Source};
+use crate::batch::Response;
+use crate::session::{Output, Request, Session, Violation};
+use crate::streams::Seat;
+use crate::{Connection, DiscoveryService, Hello, NodeInfo, Protocol, Settings, Source};
 
 /// A stream whose client has not introduced itself.
 pub(crate) struct Caller<S, R> {
     pub(crate) source: Arc<S>,
     pub(crate) stop: CancellationToken,
+    pub(crate) settings: Arc<Settings>,
+    /// Admits those that are sent their first responses.
+    pub(crate) first: Arc<Semaphore>,
     pub(crate) protocol: Protocol,
     pub(crate) call: Call,
     pub(crate) requests: R,
+    /// Its place among the streams that are counted.
+    pub(crate) seat: Seat,
 }
 
 /// What there is to know about a call before its first message.
@@ -38,44 +47,51 @@ pub(crate) struct Call {
     pub(crate) extensions: http::Extensions,
 }
 
-/// A stream that is served.
-struct Drive<R> {
-    stop: CancellationToken,
-    requests: R,
-    session: Session,
-    connection: Connection,
-    outputs: VecDeque<Output>,
-    /// When listeners and routes stop waiting for their clusters.
-    gate: Option<Pin<Box<Sleep>>>,
+/// One stream: responses for as long as it is polled.
+pub(crate) struct Drive<S, R> {
+    stage: Stage<S, R>,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
 }
-
-/// How long listeners and routes wait for the answer to their clusters: longer
-/// than the 15 s after which an Envoy gives up on a cluster's endpoints.
-const GATE: Duration = Duration::from_secs(20);
 
 enum Stage<S, R> {
-    Calling(Caller<S, R>),
-    Driving(Box<Drive<R>>),
+    Calling(Option<Box<Caller<S, R>>>),
+    Connecting(BoxFuture<'static, Result<Connection, Status>>, Option<Box<Served<R>>>),
+    Serving(Connection, Box<Served<R>>),
+    Over,
 }
 
-/// Serves one stream until it is stopped, or the client or the source is done.
-pub(crate) fn drive<S, R>(caller: Caller<S, R>) -> impl Stream<Item = Result<Response, Status>>
-where
-    S: Source,
-    R: Stream<Item = Result<Request, Status>> + Send + Unpin,
-{
-    stream::try_unfold(Stage::Calling(caller), |stage| async move {
-        let mut drive = match stage {
-            Stage::Calling(caller) => match caller.connect().await? {
-                Some(drive) => Box::new(drive),
-                None => return Ok(None),
-            },
-            Stage::Driving(drive) => drive,
-        };
-        let response = drive.next().await?;
-        Ok(response.map(|response| (response, Stage::Driving(drive))))
-    })
+/// A stream that is served.
+struct Served<R> {
+    settings: Arc<Settings>,
+    requests: R,
+    first: Option<Request>,
+    session: Session,
+    outputs: VecDeque<Output>,
+    admission: Admission,
+    /// When listeners and routes stop waiting for their clusters.
+    gate: Timer,
+    /// When what nobody uses any more goes.
+    grace: Timer,
+    _seat: Seat,
 }
+
+/// Whether a stream may be sent its first responses.
+enum Admission {
+    /// Not yet: it has not even asked.
+    Outside(Arc<Semaphore>),
+    Waiting(BoxFuture<'static, Option<OwnedSemaphorePermit>>),
+    /// They are on their way; others wait for the permit.
+    Entering {
+        _permit: Option<OwnedSemaphorePermit>,
+    },
+    Inside,
+}
+
+/// Runs as long as something waits.
+#[derive(Default)]
+struct Timer(Option<Pin<Box<Sleep>>>);
+
+// === impl Call ===
 
 impl Call {
     /// The introduction of `node` in this call.
@@ -85,19 +101,63 @@ impl Call {
     }
 }
 
-impl<S, R> Caller<S, R>
+// === impl Drive ===
+
+impl<S, R> Drive<S, R>
 where
     S: Source,
-    R: Stream<Item = Result<Request, Status>> + Send + Unpin,
+    R: Stream<Item = Result<Request, Status>> + Unpin,
 {
-    /// Reads who it is, and asks the source what it gets.
-    async fn connect(mut self) -> Result<Option<Drive<R>>, Status> {
-        let first = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => return Ok(None),
-            first = self.requests.next() => first,
+    pub(crate) fn new(caller: Caller<S, R>) -> Self {
+        let stopped = Box::pin(caller.stop.clone().cancelled_owned());
+        Self { stage: Stage::Calling(Some(Box::new(caller))), stopped }
+    }
+
+    /// The next response, or `None` when the stream ends well.
+    pub(crate) fn poll_response(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Response, Status>>> {
+        if self.stopped.as_mut().poll(cx).is_ready() {
+            self.stage = Stage::Over;
+        }
+        let next = match self.poll_stage(cx) {
+            Poll::Ready(next) => next,
+            Poll::Pending => return Poll::Pending,
         };
-        let Some(first) = first.transpose()? else { return Ok(None) };
+        if !matches!(next, Ok(Some(_))) {
+            self.stage = Stage::Over;
+        }
+        Poll::Ready(next.transpose())
+    }
+
+    fn poll_stage(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Response>, Status>> {
+        loop {
+            match &mut self.stage {
+                Stage::Calling(caller) => {
+                    let Some(waiting) = caller else { return Poll::Ready(Ok(None)) };
+                    let first = ready!(Pin::new(&mut waiting.requests).poll_next(cx));
+                    let (Some(first), Some(caller)) = (first.transpose()?, caller.take()) else {
+                        return Poll::Ready(Ok(None));
+                    };
+                    self.stage = caller.connect(first)?;
+                }
+                Stage::Connecting(connecting, served) => {
+                    let connection = ready!(connecting.as_mut().poll(cx))?;
+                    let Some(mut served) = served.take() else { return Poll::Ready(Ok(None)) };
+                    served.begin(&connection)?;
+                    self.stage = Stage::Serving(connection, served);
+                }
+                Stage::Serving(connection, served) => return served.poll_next(connection, cx),
+                Stage::Over => return Poll::Ready(Ok(None)),
+            }
+        }
+    }
+}
+
+impl<S: Source, R> Caller<S, R> {
+    /// Asks the source what the client gets that introduces itself like this.
+    fn connect(self, first: Request) -> Result<Stage<S, R>, Status> {
         let hello = self.call.hello(introduction(&first)?, self.protocol);
         tracing::debug!(
             node.id = %hello.node.id,
@@ -106,75 +166,121 @@ where
             protocol = ?hello.protocol,
             "xds stream opened",
         );
-        let connection = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => return Ok(None),
-            connection = self.source.connect(hello) => connection?,
-        };
         let mut session = Session::new(self.protocol);
-        let outputs = session.on_request(first)?.into();
-        Ok(Some(Drive {
-            stop: self.stop,
+        if hello.service != DiscoveryService::Aggregated {
+            session = session.alone();
+        }
+        if !self.settings.grace.is_zero() {
+            session = session.with_grace();
+        }
+        let source = self.source;
+        let connecting = Box::pin(async move { source.connect(hello).await });
+        let served = Served {
+            settings: self.settings,
             requests: self.requests,
+            first: Some(first),
             session,
-            connection,
-            outputs,
-            gate: None,
-        }))
+            outputs: VecDeque::new(),
+            admission: Admission::Outside(self.first),
+            gate: Timer::default(),
+            grace: Timer::default(),
+            _seat: self.seat,
+        };
+        Ok(Stage::Connecting(connecting, Some(Box::new(served))))
     }
 }
 
-impl<R> Drive<R>
+impl<R> Served<R>
 where
-    R: Stream<Item = Result<Request, Status>> + Send + Unpin,
+    R: Stream<Item = Result<Request, Status>> + Unpin,
 {
-    /// The next response, or `None` when the stream ends well.
-    async fn next(&mut self) -> Result<Option<Response>, Status> {
-        loop {
-            if self.stop.is_cancelled() {
-                return Ok(None);
+    fn begin(&mut self, connection: &Connection) -> Result<(), Status> {
+        let session = std::mem::replace(&mut self.session, Session::new(Protocol::Delta));
+        self.session = session.withholding(connection.withheld.clone());
+        if let Some(first) = self.first.take() {
+            // A client that says what it holds is hardly sent anything.
+            if matches!(&first, Request::Delta(r) if !r.initial_resource_versions.is_empty()) {
+                self.admission = Admission::Inside;
             }
+            self.outputs = self.session.on_request(first, SystemTime::now())?.into();
+        }
+        Ok(())
+    }
+
+    fn poll_next(
+        &mut self,
+        connection: &mut Connection,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Response>, Status>> {
+        loop {
             while let Some(output) = self.outputs.pop_front() {
                 match output {
-                    Output::Report(event) => self.connection.observer.observe(event),
-                    Output::Send(response) => return Ok(Some(response)),
+                    Output::Report(event) => connection.observer.observe(event),
+                    Output::Send(response) => return Poll::Ready(Ok(Some(response))),
                 }
             }
-            self.watch_gate();
-            self.outputs = tokio::select! {
-                biased; // an ACK that is already here is heard before a new push
-                () = self.stop.cancelled() => return Ok(None),
-                request = self.requests.next() => match request.transpose()? {
-                    Some(request) => self.session.on_request(request)?.into(),
-                    None => return Ok(None),
-                },
-                snapshot = self.connection.snapshots.next() => match snapshot {
-                    Some(snapshot) => self.session.on_snapshot(snapshot).into(),
-                    None => return Ok(None),
-                },
-                () = lifted(&mut self.gate) => {
-                    self.gate = None;
-                    self.session.lift_gate().into()
-                }
-            };
+            if matches!(self.admission, Admission::Entering { .. }) {
+                self.admission = Admission::Inside; // the first responses are taken
+            }
+            // An ACK that is already here is heard before a new push.
+            if let Poll::Ready(request) = Pin::new(&mut self.requests).poll_next(cx) {
+                let Some(request) = request.transpose()? else { return Poll::Ready(Ok(None)) };
+                self.outputs = self.session.on_request(request, SystemTime::now())?.into();
+                continue;
+            }
+            if self.poll_admission(cx).is_ready()
+                && let Poll::Ready(snapshot) = connection.snapshots.as_mut().poll_next(cx)
+            {
+                let Some(snapshot) = snapshot else { return Poll::Ready(Ok(None)) };
+                self.outputs = self.session.on_snapshot(snapshot, SystemTime::now()).into();
+                continue;
+            }
+            if self.gate.poll(cx, self.session.is_gated(), self.settings.gate) {
+                self.outputs = self.session.lift_gate(SystemTime::now()).into();
+                continue;
+            }
+            if self.grace.poll(cx, self.session.is_in_grace(), self.settings.grace) {
+                self.outputs = self.session.end_grace(SystemTime::now()).into();
+                continue;
+            }
+            return Poll::Pending;
         }
     }
 
-    /// Starts or stops the clock of what waits for clusters.
-    fn watch_gate(&mut self) {
-        if !self.session.is_gated() {
-            self.gate = None;
-        } else if self.gate.is_none() {
-            self.gate = Some(Box::pin(tokio::time::sleep(GATE)));
+    /// Ready once the stream may be told of snapshots.
+    fn poll_admission(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut self.admission {
+                Admission::Outside(first) => {
+                    let first = Arc::clone(first);
+                    // Never closed; if it were, nobody would have to wait.
+                    let permit = async move { first.acquire_owned().await.ok() };
+                    self.admission = Admission::Waiting(Box::pin(permit));
+                }
+                Admission::Waiting(permit) => {
+                    let permit = ready!(permit.as_mut().poll(cx));
+                    self.admission = Admission::Entering { _permit: permit };
+                    return Poll::Ready(());
+                }
+                Admission::Entering { .. } | Admission::Inside => return Poll::Ready(()),
+            }
         }
     }
 }
 
-/// Comes when the gate's time is up; never while there is none.
-async fn lifted(gate: &mut Option<Pin<Box<Sleep>>>) {
-    match gate {
-        Some(gate) => gate.as_mut().await,
-        None => std::future::pending().await,
+impl Timer {
+    /// Whether its time is up. It runs only while something `waits`.
+    fn poll(&mut self, cx: &mut Context<'_>, waits: bool, time: Duration) -> bool {
+        if !waits {
+            self.0 = None;
+            return false;
+        }
+        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+        let is_up = sleep.as_mut().poll(cx).is_ready();
+        if is_up {
+            self.0 = None;
+        }
+        is_up
     }
 }
 

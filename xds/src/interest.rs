@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::{Resource, ResourceType, Snapshot};
+use crate::Resource;
+use crate::names::Names;
 
 /// The name that means all resources of a type.
 pub(crate) const WILDCARD: &str = "*";
@@ -12,14 +13,16 @@ pub(crate) const WILDCARD: &str = "*";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Interest {
     wildcard: bool,
-    names: BTreeSet<Arc<str>>,
+    names: Names,
 }
 
 /// What a change of interest means for one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// The client asks for it, and must be told about it even if it was already.
+    /// The client asks for it, which it did not do before.
     Asked(Arc<str>),
+    /// The client asks again for what it asked for already: it must be told again.
+    AskedAgain(Arc<str>),
     /// The client no longer wants it, and has dropped it.
     Dropped(Arc<str>),
     /// The client asks for everything of this type.
@@ -34,8 +37,15 @@ impl Interest {
         self.wildcard || self.names.contains(name)
     }
 
+    /// Whether `resource` is asked for, by its name, an alias, or as one of all.
+    pub(crate) fn covers_resource(&self, resource: &Resource) -> bool {
+        (self.wildcard && !resource.is_by_name_only())
+            || self.names.contains(resource.name())
+            || resource.aliases().iter().any(|alias| self.names.contains(alias))
+    }
+
     /// The names that are themselves asked for.
-    pub(crate) fn names(&self) -> &BTreeSet<Arc<str>> {
+    pub(crate) fn names(&self) -> &Names {
         &self.names
     }
 
@@ -49,33 +59,25 @@ impl Interest {
         !self.wildcard && self.names.is_empty()
     }
 
-    /// What there is in `snapshot` of what is asked for, sorted by name.
-    pub(crate) fn pick<'a>(
-        &'a self,
-        resource_type: ResourceType,
-        snapshot: &'a Snapshot,
-    ) -> Box<dyn Iterator<Item = &'a Resource> + 'a> {
-        if self.wildcard {
-            let all = snapshot.resources(resource_type);
-            let is_meant = |r: &&Resource| !r.is_by_name_only() || self.names.contains(r.name());
-            return Box::new(all.filter(is_meant));
-        }
-        Box::new(self.names.iter().filter_map(move |name| snapshot.find(resource_type, name)))
-    }
-
     /// Takes over a full list of names, or the wildcard that an empty one stands for.
     pub(crate) fn replace(&mut self, names: &[String], legacy_wildcard: bool) -> Vec<Turn> {
+        if self.wildcard == legacy_wildcard && self.names.are(names) {
+            return Vec::new(); // as in most requests: those that only answer
+        }
         let wildcard = legacy_wildcard || names.iter().any(|name| name == WILDCARD);
-        let names: BTreeSet<Arc<str>> = real_names(names).collect();
-        let mut turns = Vec::new();
-        turns.extend(self.names.difference(&names).cloned().map(Turn::Dropped));
-        turns.extend(names.difference(&self.names).cloned().map(Turn::Asked));
-        match (self.wildcard, wildcard) {
+        let asked: BTreeSet<&str> = real_names(names).collect();
+        let dropped = self.names.iter().filter(|name| !asked.contains(&***name)).cloned();
+        let dropped: Vec<Arc<str>> = dropped.collect();
+        let added = asked.iter().filter(|name| !self.names.contains(name));
+        let added: Vec<Arc<str>> = added.map(|&name| Arc::from(name)).collect();
+        self.names = self.names.changed(&added, &dropped);
+        let mut turns: Vec<_> = dropped.into_iter().map(Turn::Dropped).collect();
+        turns.extend(added.into_iter().map(Turn::Asked));
+        match (std::mem::replace(&mut self.wildcard, wildcard), wildcard) {
             (false, true) => turns.push(Turn::AskedForAll),
             (true, false) => turns.push(Turn::DroppedAll),
             (true, true) | (false, false) => {}
         }
-        *self = Self { wildcard, names };
         turns
     }
 
@@ -85,10 +87,19 @@ impl Interest {
         if names.iter().any(|name| name == WILDCARD) {
             turns.extend(self.subscribe_to_all());
         }
-        for name in real_names(names) {
-            self.names.insert(name.clone());
-            turns.push(Turn::Asked(name));
+        let asked: BTreeSet<&str> = real_names(names).collect();
+        let mut added: Vec<Arc<str>> = Vec::new();
+        for name in asked {
+            if let Some(known) = self.names.get(name) {
+                turns.push(Turn::AskedAgain(known.clone()));
+                continue;
+            }
+            let name: Arc<str> = name.into();
+            added.push(name.clone());
+            let is_new = !self.wildcard;
+            turns.push(if is_new { Turn::Asked(name) } else { Turn::AskedAgain(name) });
         }
+        self.names = self.names.changed(&added, &[]);
         turns
     }
 
@@ -107,18 +118,18 @@ impl Interest {
         if names.iter().any(|name| name == WILDCARD) && std::mem::take(&mut self.wildcard) {
             turns.push(Turn::DroppedAll);
         }
-        for name in real_names(names).filter(|name| self.names.remove(name)).collect::<Vec<_>>() {
-            turns.push(if self.wildcard { Turn::Asked(name) } else { Turn::Dropped(name) });
-        }
+        let meant: BTreeSet<&str> = real_names(names).collect();
+        let gone: Vec<Arc<str>> =
+            meant.into_iter().filter_map(|name| self.names.get(name).cloned()).collect();
+        self.names = self.names.changed(&[], &gone);
+        let turn = if self.wildcard { Turn::AskedAgain } else { Turn::Dropped };
+        turns.extend(gone.into_iter().map(turn));
         turns
     }
 }
 
-fn real_names(names: &[String]) -> impl Iterator<Item = Arc<str>> {
-    names
-        .iter()
-        .filter(|name| !name.is_empty() && *name != WILDCARD)
-        .map(|name| Arc::from(name.as_str()))
+fn real_names(names: &[String]) -> impl Iterator<Item = &str> {
+    names.iter().map(String::as_str).filter(|name| !name.is_empty() && *name != WILDCARD)
 }
 
 #[cfg(test)]
@@ -160,7 +171,7 @@ mod tests {
         let mut interest = Interest::default();
         interest.subscribe_to_all();
         interest.subscribe(&names(&["a"]));
-        assert_eq!(interest.unsubscribe(&names(&["a"])), [asked("a")]);
+        assert_eq!(interest.unsubscribe(&names(&["a"])), [Turn::AskedAgain("a".into())]);
         assert_eq!(interest.unsubscribe(&names(&["*"])), [Turn::DroppedAll]);
         assert!(interest.is_empty());
     }
@@ -178,7 +189,8 @@ mod tests {
         let api = listener("api", "r", "1").by_name_only();
         let snapshot = snapshot(1, [listener("l", "r", "1"), api, crate::testing::route("r", "1")]);
         let picked = |interest: &Interest| -> Vec<String> {
-            let picked = interest.pick(ResourceType::Listener, &snapshot);
+            let all = snapshot.resources(crate::ResourceType::Listener);
+            let picked = all.filter(|resource| interest.covers_resource(resource));
             picked.map(|resource| resource.name().to_string()).collect()
         };
         let mut interest = Interest::default();

@@ -34,22 +34,29 @@
 //!
 //! This crate knows nothing of what the resources mean, and nothing of a product.
 
+mod batch;
 mod drive;
 mod hash;
 mod interest;
 mod lane;
+mod names;
 mod refusals;
 mod resource;
 mod services;
 mod session;
+mod settings;
+mod shelf;
 mod snapshot;
 mod source;
+mod streams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use resource::{Resource, ResourceType};
+pub use batch::Response;
+pub use resource::{OtherType, Resource, ResourceType};
 pub use services::{AdsServer, DiscoveryServer, DiscoveryService};
-pub use session::{Output, Request, Response, Session, Violation};
+pub use session::{Output, Request, Session, Violation};
+pub use settings::Settings;
 pub use snapshot::{Snapshot, SnapshotError};
 pub use source::{Connection, Event, Hello, NodeInfo, Observer, Protocol, Source};
 

@@ -1,14 +1,47 @@
 //! What a client has refused, and so is not sent again as it was.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Resources by name with their versions; `None` stands for "is gone".
 pub(crate) type Content = BTreeMap<Arc<str>, Option<Arc<str>>>;
 
+/// Why something was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reason {
+    /// The client's own words.
+    pub(crate) message: Arc<str>,
+    pub(crate) at: SystemTime,
+}
+
 /// Sets of resources that were refused together.
 #[derive(Debug, Default)]
-pub(crate) struct Refusals(Vec<Content>);
+pub(crate) struct Refusals(Vec<(Content, Reason)>);
+
+/// The search for those in a refused set that are to blame.
+///
+/// The set is taken apart, and its parts are sent one after the other. A part that
+/// is refused is taken apart again, until one is left that is to blame.
+#[derive(Debug)]
+pub(crate) struct Search {
+    /// What is still under suspicion. The first part is the one that is tried.
+    parts: VecDeque<Vec<Arc<str>>>,
+    /// How many more refusals the search may cost.
+    budget: u32,
+}
+
+/// What is to be done with a part that was refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The search goes on.
+    Search,
+    /// These are to blame, or nobody can tell who is.
+    Hold(Vec<Arc<str>>),
+}
+
+/// How many refusals a search may cost: enough to find two among a thousand.
+const BUDGET: u32 = 24;
 
 impl Refusals {
     /// Whether nothing is held.
@@ -17,35 +50,46 @@ impl Refusals {
     }
 
     /// Holds `content` from now on.
-    pub(crate) fn hold(&mut self, content: Content) {
-        self.0.push(content);
+    pub(crate) fn hold(&mut self, content: Content, reason: Reason) {
+        self.0.push((content, reason));
     }
 
     /// Whether this version of this name is held.
     pub(crate) fn holds(&self, name: &str, version: Option<&Arc<str>>) -> bool {
-        self.0.iter().any(|set| set.get(name).is_some_and(|held| held.as_ref() == version))
+        self.reason(name, version).is_some()
+    }
+
+    /// Why this version of this name is held, if it is.
+    pub(crate) fn reason(&self, name: &str, version: Option<&Arc<str>>) -> Option<&Reason> {
+        let holds = |set: &Content| set.get(name).is_some_and(|held| held.as_ref() == version);
+        self.0.iter().find(|(set, _)| holds(set)).map(|(_, reason)| reason)
     }
 
     /// Releases each set of which a member is no longer what was refused.
     ///
     /// As a whole: nobody knows whose fault it was, or what the change mends.
     pub(crate) fn release<'a>(&mut self, version_of: impl Fn(&str) -> Option<&'a Arc<str>>) {
-        self.0.retain(|set| set.iter().all(|(name, held)| held.as_ref() == version_of(name)));
+        self.0.retain(|(set, _)| set.iter().all(|(name, held)| held.as_ref() == version_of(name)));
     }
 
     /// Releases everything unless `content` is exactly what was refused.
     pub(crate) fn release_unless(&mut self, content: &Content) {
-        self.0.retain(|set| set == content);
+        self.0.retain(|(set, _)| set == content);
     }
 
     /// Releases the set with `name` in it: without that name it is another one.
     pub(crate) fn forget(&mut self, name: &str) {
-        self.0.retain(|set| !set.contains_key(name));
+        self.0.retain(|(set, _)| !set.contains_key(name));
+    }
+
+    /// Releases each set with a name that is not to be kept.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.0.retain(|(set, _)| set.keys().all(|name| keep(name)));
     }
 
     /// Lets only `name` go, since the client itself asks for it again.
     pub(crate) fn let_go(&mut self, name: &str) {
-        self.0.retain_mut(|set| set.remove(name).is_none() || !set.is_empty());
+        self.0.retain_mut(|(set, _)| set.remove(name).is_none() || !set.is_empty());
     }
 
     /// Releases everything.
@@ -54,13 +98,68 @@ impl Refusals {
     }
 }
 
+impl Search {
+    /// Starts to search among `suspects`, of which there is more than one.
+    pub(crate) fn new(suspects: Vec<Arc<str>>) -> Self {
+        let mut search = Self { parts: VecDeque::new(), budget: BUDGET };
+        search.split(suspects);
+        search
+    }
+
+    /// The part to try, if there is one left.
+    pub(crate) fn part(&self) -> Option<&[Arc<str>]> {
+        self.parts.front().map(Vec::as_slice)
+    }
+
+    /// Whether a name is still under suspicion.
+    pub(crate) fn suspects(&self, name: &str) -> bool {
+        self.parts.iter().flatten().any(|suspect| **suspect == *name)
+    }
+
+    /// The part is not to blame, or there is nothing of it to be tried any more.
+    pub(crate) fn acquit(&mut self) {
+        self.parts.pop_front();
+    }
+
+    /// The part was refused, and the client named `culprits` in it.
+    pub(crate) fn refuse(&mut self, culprits: &BTreeSet<Arc<str>>) -> Verdict {
+        let Some(mut part) = self.parts.pop_front() else { return Verdict::Hold(Vec::new()) };
+        if !culprits.is_empty() {
+            part.retain(|name| !culprits.contains(name));
+            if !part.is_empty() {
+                self.parts.push_front(part);
+            }
+            return Verdict::Hold(culprits.iter().cloned().collect());
+        }
+        self.budget = self.budget.saturating_sub(1);
+        if self.budget == 0 {
+            part.extend(self.parts.drain(..).flatten());
+            return Verdict::Hold(part);
+        }
+        if part.len() <= 1 {
+            return Verdict::Hold(part);
+        }
+        self.split(part);
+        Verdict::Search
+    }
+
+    fn split(&mut self, mut suspects: Vec<Arc<str>>) {
+        let half = suspects.split_off(suspects.len().div_ceil(2));
+        self.parts.push_front(half);
+        self.parts.push_front(suspects);
+    }
+}
+
 /// The names in `refused` that a client blames in its `message`.
 ///
 /// Envoy lists listeners and clusters as `NAME: reason`, one after the other. If
 /// no name stands like that, those that stand anywhere as whole words are meant.
-pub(crate) fn culprits(message: &str, refused: &Content) -> BTreeSet<Arc<str>> {
+pub(crate) fn culprits<'a>(
+    message: &str,
+    refused: impl Iterator<Item = &'a Arc<str>> + Clone,
+) -> BTreeSet<Arc<str>> {
     let matching = |is_meant: fn(&str, &str) -> bool| -> BTreeSet<Arc<str>> {
-        refused.keys().filter(|name| is_meant(message, name)).cloned().collect()
+        refused.clone().filter(|name| is_meant(message, name)).cloned().collect()
     };
     let listed = matching(is_listed);
     if listed.is_empty() { matching(is_mentioned) } else { listed }
@@ -101,10 +200,62 @@ mod tests {
         names.iter().map(|&(name, version)| (name.into(), version.map(Arc::from))).collect()
     }
 
+    fn reason() -> Reason {
+        Reason { message: "no".into(), at: SystemTime::UNIX_EPOCH }
+    }
+
+    /// Searches `bad` among `count` names, and says what was held in how many tries.
+    fn search(count: usize, bad: &[usize]) -> (Vec<String>, u32) {
+        let name = |index: usize| Arc::from(format!("{index}").as_str());
+        let bad: BTreeSet<Arc<str>> = bad.iter().map(|&index| name(index)).collect();
+        let mut search = Search::new((0..count).map(name).collect());
+        let (mut held, mut tries) = (Vec::new(), 0);
+        while let Some(part) = search.part() {
+            tries += 1;
+            if part.iter().any(|name| bad.contains(name)) {
+                if let Verdict::Hold(names) = search.refuse(&BTreeSet::new()) {
+                    held.extend(names.iter().map(ToString::to_string));
+                }
+            } else {
+                search.acquit();
+            }
+        }
+        (held, tries)
+    }
+
+    #[test]
+    fn a_search_finds_whom_to_blame() {
+        let (held, tries) = search(100, &[57]);
+        assert_eq!(held, ["57"]);
+        assert!(tries <= 2 * 7, "{tries}");
+        let (held, tries) = search(1000, &[0, 999]);
+        assert_eq!(held, ["0", "999"]);
+        assert!(tries <= 2 * 2 * 10, "{tries}");
+        assert_eq!(search(2, &[0, 1]).0, ["0", "1"]);
+    }
+
+    #[test]
+    fn a_search_is_bounded() {
+        let all: Vec<usize> = (0..1000).collect();
+        let (held, tries) = search(1000, &all);
+        assert_eq!(held.len(), 1000, "all that is left is held together");
+        assert!(tries <= BUDGET, "{tries}");
+    }
+
+    #[test]
+    fn a_search_listens_to_the_client() {
+        let mut search = Search::new(["a", "b", "c", "d"].map(Arc::from).into());
+        assert_eq!(search.part(), Some(&["a".into(), "b".into()][..]));
+        let named = BTreeSet::from(["b".into()]);
+        assert_eq!(search.refuse(&named), Verdict::Hold(vec!["b".into()]));
+        assert_eq!(search.part(), Some(&["a".into()][..]));
+        assert!(search.suspects("a") && !search.suspects("b"));
+    }
+
     #[test]
     fn a_set_is_held_until_a_member_changes_or_vanishes() {
         let mut refusals = Refusals::default();
-        refusals.hold(content(&[("a", Some("1")), ("b", Some("1")), ("gone", None)]));
+        refusals.hold(content(&[("a", Some("1")), ("b", Some("1")), ("gone", None)]), reason());
         let latest = content(&[("a", Some("1")), ("b", Some("1")), ("c", Some("9"))]);
         refusals.release(|name| latest.get(name)?.as_ref());
         assert!(refusals.holds("a", Some(&"1".into())));
@@ -133,8 +284,8 @@ mod tests {
             ("", &["a"], &[]),
         ];
         for (message, names, want) in table {
-            let refused = names.iter().map(|&name| (name.into(), None)).collect();
-            let got = culprits(message, &refused);
+            let refused: Vec<Arc<str>> = names.iter().map(|&name| name.into()).collect();
+            let got = culprits(message, refused.iter());
             assert!(got.iter().map(|name| &**name).eq(want.iter().copied()), "{message}: {got:?}");
         }
     }

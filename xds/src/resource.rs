@@ -1,7 +1,9 @@
 //! Resources: one xDS message each, encoded once, shared by every stream.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use marchproxy_proto as proto;
@@ -22,16 +24,43 @@ pub enum ResourceType {
     Cluster,
     /// The endpoints of one cluster (EDS).
     Endpoint,
+    /// The configuration of one filter (ECDS).
+    Extension,
     /// A listener (LDS).
     Listener,
+    /// Which route configuration a request is for (SRDS).
+    ScopedRoute,
     /// A route configuration (RDS).
     Route,
+    /// A virtual host of a route configuration (VHDS).
+    VirtualHost,
+    /// Any other type: served on an aggregated stream, by names or by `*`.
+    Other(OtherType),
 }
 
+/// A type of resource of which this crate knows nothing but the name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OtherType(&'static str);
+
+/// The other types that were registered: few, and for good.
+static OTHERS: RwLock<BTreeSet<&'static str>> = RwLock::new(BTreeSet::new());
+
 impl ResourceType {
-    /// Every type, in push order.
-    pub const ALL: [Self; 6] =
-        [Self::Runtime, Self::Secret, Self::Cluster, Self::Endpoint, Self::Listener, Self::Route];
+    /// Every type that has a service of its own, in push order.
+    pub const ALL: [Self; 9] = [
+        Self::Runtime,
+        Self::Secret,
+        Self::Cluster,
+        Self::Endpoint,
+        Self::Extension,
+        Self::Listener,
+        Self::ScopedRoute,
+        Self::Route,
+        Self::VirtualHost,
+    ];
+
+    /// Stands in for a type that is not there. No client can ask for it.
+    pub(crate) const NONE: Self = Self::Other(OtherType(""));
 
     /// The name of this type on the wire.
     pub const fn type_url(self) -> &'static str {
@@ -40,14 +69,42 @@ impl ResourceType {
             Self::Secret => "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
             Self::Cluster => "type.googleapis.com/envoy.config.cluster.v3.Cluster",
             Self::Endpoint => "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+            Self::Extension => "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
             Self::Listener => "type.googleapis.com/envoy.config.listener.v3.Listener",
+            Self::ScopedRoute => {
+                "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration"
+            }
             Self::Route => "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+            Self::VirtualHost => "type.googleapis.com/envoy.config.route.v3.VirtualHost",
+            Self::Other(other) => other.0,
         }
     }
 
-    /// The type with this name on the wire, if it is one of ours.
+    /// The type with this name on the wire, if it is one of ours or registered.
     pub fn from_type_url(type_url: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|resource_type| resource_type.type_url() == type_url)
+        let known = Self::ALL.into_iter().find(|known| known.type_url() == type_url);
+        known.or_else(|| {
+            let others = OTHERS.read().unwrap_or_else(PoisonError::into_inner);
+            others.get(type_url).map(|&other| Self::Other(OtherType(other)))
+        })
+    }
+
+    /// The type with this name on the wire; registers one that is not known yet.
+    ///
+    /// Registered types are never forgotten, so the names must not come from
+    /// clients. A client that asked for the type before is served from the next
+    /// snapshot on.
+    pub fn register(type_url: &str) -> Self {
+        if let Some(known) = Self::from_type_url(type_url) {
+            return known;
+        }
+        let mut others = OTHERS.write().unwrap_or_else(PoisonError::into_inner);
+        let other = others.get(type_url).copied().unwrap_or_else(|| {
+            let other: &'static str = Box::leak(type_url.into());
+            others.insert(other);
+            other
+        });
+        Self::Other(OtherType(other))
     }
 
     /// Whether a state-of-the-world response of this type is complete.
@@ -56,19 +113,60 @@ impl ResourceType {
     /// types of which a request without names means all.
     pub const fn is_full_state(self) -> bool {
         match self {
-            Self::Cluster | Self::Listener => true,
-            Self::Runtime | Self::Secret | Self::Endpoint | Self::Route => false,
+            Self::Cluster | Self::Listener | Self::ScopedRoute => true,
+            Self::Runtime
+            | Self::Secret
+            | Self::Endpoint
+            | Self::Extension
+            | Self::Route
+            | Self::VirtualHost
+            | Self::Other(_) => false,
         }
     }
 
     /// Whether a delta client is told that a resource of this type is not there.
     ///
-    /// Routes and secrets go with the listener or cluster that uses them. While
-    /// that one drains it still needs them, so nobody is told.
+    /// Routes, secrets and filters go with the listener or cluster that uses them.
+    /// While that one drains it still needs them, so nobody is told.
     pub(crate) const fn announces_absence(self) -> bool {
         match self {
-            Self::Runtime | Self::Cluster | Self::Endpoint | Self::Listener => true,
-            Self::Secret | Self::Route => false,
+            Self::Runtime
+            | Self::Cluster
+            | Self::Endpoint
+            | Self::Listener
+            | Self::ScopedRoute
+            | Self::VirtualHost
+            | Self::Other(_) => true,
+            Self::Secret | Self::Extension | Self::Route => false,
+        }
+    }
+
+    /// Whether resources of this type send requests to clusters.
+    pub(crate) const fn uses_clusters(self) -> bool {
+        match self {
+            Self::Listener | Self::Route | Self::VirtualHost => true,
+            Self::Runtime
+            | Self::Secret
+            | Self::Cluster
+            | Self::Endpoint
+            | Self::Extension
+            | Self::ScopedRoute
+            | Self::Other(_) => false,
+        }
+    }
+
+    /// Whether resources of this type stay until nothing that uses them is in flight.
+    pub(crate) const fn departs_late(self) -> bool {
+        match self {
+            Self::Cluster | Self::Endpoint => true,
+            Self::Runtime
+            | Self::Secret
+            | Self::Extension
+            | Self::Listener
+            | Self::ScopedRoute
+            | Self::Route
+            | Self::VirtualHost
+            | Self::Other(_) => false,
         }
     }
 }
@@ -80,9 +178,19 @@ impl fmt::Display for ResourceType {
             Self::Secret => "secret",
             Self::Cluster => "cluster",
             Self::Endpoint => "endpoint",
+            Self::Extension => "extension",
             Self::Listener => "listener",
+            Self::ScopedRoute => "scoped route",
             Self::Route => "route",
+            Self::VirtualHost => "virtual host",
+            Self::Other(other) => other.0,
         })
+    }
+}
+
+impl fmt::Debug for OtherType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
     }
 }
 
@@ -99,8 +207,10 @@ struct Inner {
     body: Bytes,
     /// The encoded delta `Resource`, with the body inside.
     wrapped: Bytes,
+    aliases: Vec<Arc<str>>,
     requires: Vec<(ResourceType, Arc<str>)>,
     by_name_only: bool,
+    ttl: Option<Duration>,
 }
 
 impl Resource {
@@ -120,22 +230,19 @@ impl Resource {
             value: message.encode_to_vec().into(),
         };
         let version = Hasher::new(resource_type.type_url()).with(&*name).with(&any.value).finish();
-        let body = Bytes::from(any.encode_to_vec());
-        let wrapped = proto::Resource {
-            version: version.to_string(),
-            resource: Some(body.clone()),
-            name: name.to_string(),
-            aliases: Vec::new(),
-        };
-        Self(Arc::new(Inner {
+        let mut inner = Inner {
             resource_type,
             name,
             version,
-            body,
-            wrapped: wrapped.encode_to_vec().into(),
+            body: any.encode_to_vec().into(),
+            wrapped: Bytes::new(),
+            aliases: Vec::new(),
             requires: Vec::new(),
             by_name_only: false,
-        }))
+            ttl: None,
+        };
+        inner.wrap();
+        Self(Arc::new(inner))
     }
 
     /// Adds that a client with this resource needs that other one, too.
@@ -158,6 +265,28 @@ impl Resource {
         self
     }
 
+    /// Adds another name that delta clients may ask for it by.
+    ///
+    /// Envoy asks for a virtual host by `<route configuration>/<domain>`, whatever
+    /// its name is. Part of the version, as clients learn of it with the resource.
+    #[must_use]
+    pub fn with_alias(mut self, alias: impl Into<Arc<str>>) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        let alias = alias.into();
+        inner.version = Hasher::new("alias").with(&*inner.version).with(&*alias).finish();
+        inner.aliases.push(alias);
+        inner.wrap();
+        self
+    }
+
+    /// Has clients that understand it drop the resource unless it is confirmed in
+    /// time; it is, as long as the stream is there.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        Arc::make_mut(&mut self.0).ttl = Some(ttl);
+        self
+    }
+
     /// Whether only those who ask for its name are given it.
     pub fn is_by_name_only(&self) -> bool {
         self.0.by_name_only
@@ -171,6 +300,11 @@ impl Resource {
     /// The name that clients ask for, unique within the type.
     pub fn name(&self) -> &Arc<str> {
         &self.0.name
+    }
+
+    /// Other names that delta clients may ask for it by.
+    pub fn aliases(&self) -> &[Arc<str>] {
+        &self.0.aliases
     }
 
     /// The hash of the content: 32 hexadecimal digits.
@@ -188,9 +322,42 @@ impl Resource {
         &self.0.requires
     }
 
+    /// How long a client keeps it without being told again.
+    pub fn ttl(&self) -> Option<Duration> {
+        self.0.ttl
+    }
+
     /// The encoded `envoy.service.discovery.v3.Resource`.
     pub(crate) fn wrapped(&self) -> &Bytes {
         &self.0.wrapped
+    }
+
+    /// Whether both are the same allocation.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether a client could tell them apart, or a snapshot.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        let (one, other) = (&*self.0, &*other.0);
+        one.version == other.version
+            && one.name == other.name
+            && one.requires == other.requires
+            && one.aliases == other.aliases
+            && one.by_name_only == other.by_name_only
+            && one.ttl == other.ttl
+    }
+}
+
+impl Inner {
+    fn wrap(&mut self) {
+        let wrapped = proto::Resource {
+            version: self.version.to_string(),
+            resource: Some(self.body.clone()),
+            name: self.name.to_string(),
+            aliases: self.aliases.iter().map(ToString::to_string).collect(),
+        };
+        self.wrapped = wrapped.encode_to_vec().into();
     }
 }
 
@@ -231,6 +398,28 @@ mod tests {
             assert_eq!(ResourceType::from_type_url(resource_type.type_url()), Some(resource_type));
         }
         assert_eq!(ResourceType::from_type_url("type.googleapis.com/x.Y"), None);
+    }
+
+    #[test]
+    fn any_type_can_be_registered_and_is_then_known() {
+        let type_url = "type.googleapis.com/x.Registered";
+        let registered = ResourceType::register(type_url);
+        assert_eq!(registered.type_url(), type_url);
+        assert_eq!(ResourceType::register(type_url), registered);
+        assert_eq!(ResourceType::from_type_url(type_url), Some(registered));
+        let cluster = ResourceType::Cluster;
+        assert_eq!(ResourceType::register(cluster.type_url()), cluster);
+    }
+
+    #[test]
+    fn c35_an_alias_is_told_and_is_a_part_of_the_version() {
+        let plain = Resource::encode(ResourceType::VirtualHost, "r/v", &cluster("v"));
+        let resource = plain.clone().with_alias("r/a.example");
+        assert_ne!(resource.version(), plain.version());
+        let wrapped = envoy_discovery::Resource::decode(resource.wrapped().clone())
+            .expect("Envoy can decode it");
+        assert_eq!(wrapped.aliases, ["r/a.example"]);
+        assert_eq!(wrapped.version.as_str(), resource.version().as_ref());
     }
 
     #[test]

@@ -1,26 +1,22 @@
 //! Snapshots: everything that a set of clients should hold, immutable.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::hash::Hasher;
+use crate::shelf::Shelf;
 use crate::{Resource, ResourceType};
 
 /// A consistent set of resources. Immutable; share it in an `Arc`.
 #[derive(Clone)]
 pub struct Snapshot {
     revision: u64,
-    /// One per type, in the order of [`ResourceType::ALL`].
-    shelves: [Shelf; ResourceType::ALL.len()],
+    /// By type, in push order: each of [`ResourceType::ALL`], then the others.
+    shelves: Vec<Arc<Shelf>>,
+    /// Stands for each type that has no shelf.
+    nothing: Arc<Shelf>,
     digest: Arc<str>,
-}
-
-/// The resources of one type.
-#[derive(Clone)]
-struct Shelf {
-    /// Sorted by name.
-    resources: Vec<Resource>,
-    version: Arc<str>,
 }
 
 /// Why resources do not make a [`Snapshot`].
@@ -61,26 +57,45 @@ impl Snapshot {
         revision: u64,
         resources: impl IntoIterator<Item = Resource>,
     ) -> Result<Self, SnapshotError> {
-        let mut by_type: [Vec<Resource>; ResourceType::ALL.len()] = Default::default();
+        let empty = ResourceType::ALL.map(|resource_type| (resource_type, Vec::new()));
+        let mut by_type: BTreeMap<ResourceType, Vec<Resource>> = empty.into();
         for resource in resources {
-            by_type[resource.resource_type() as usize].push(resource);
+            by_type.entry(resource.resource_type()).or_default().push(resource);
         }
-        for resources in &mut by_type {
+        let mut shelves = Vec::with_capacity(by_type.len());
+        for (resource_type, mut resources) in by_type {
             resources.sort_by(|a, b| a.name().cmp(b.name()));
-            check_names(resources)?;
+            check_names(&resources)?;
+            shelves.push(Arc::new(Shelf::new(resource_type, resources, revision)));
         }
-        let mut types = ResourceType::ALL.into_iter();
-        let shelves = by_type.map(|resources| {
-            let resource_type = types.next().expect("there are as many types as shelves");
-            Shelf::new(resource_type, resources)
-        });
         let digest = shelves
             .iter()
-            .fold(Hasher::new("snapshot"), |hasher, shelf| hasher.with(&*shelf.version))
+            .filter(|shelf| shelf.len() > 0)
+            .fold(Hasher::new("snapshot"), |hasher, shelf| {
+                hasher.with(shelf.resource_type().type_url()).with(&**shelf.version())
+            })
             .finish();
-        let snapshot = Self { revision, shelves, digest };
+        let nothing = Arc::new(Shelf::new(ResourceType::NONE, Vec::new(), 0));
+        let snapshot = Self { revision, shelves, nothing, digest };
         snapshot.check_requirements()?;
         Ok(snapshot)
+    }
+
+    /// The same snapshot, made of what `previous` has wherever they agree.
+    ///
+    /// Saves memory, and tells what has been as it is for how long. Streams that go
+    /// from one snapshot to the next need not even look at types that are shared.
+    #[must_use]
+    pub fn sharing(mut self, previous: &Self) -> Self {
+        for shelf in &mut self.shelves {
+            let before = previous.shelf(shelf.resource_type());
+            if shelf.equals(before) {
+                *shelf = Arc::clone(before);
+            } else if let Some(new) = Arc::get_mut(shelf) {
+                new.share(before);
+            }
+        }
+        self
     }
 
     /// The application's own growing number.
@@ -90,7 +105,7 @@ impl Snapshot {
 
     /// The version of all resources of a type: a hash of names and versions.
     pub fn version(&self, resource_type: ResourceType) -> &Arc<str> {
-        &self.shelf(resource_type).version
+        self.shelf(resource_type).version()
     }
 
     /// The hash of the whole content, whatever the revision.
@@ -98,29 +113,34 @@ impl Snapshot {
         &self.digest
     }
 
-    /// The resource of that type and name.
+    /// The resource of that type and name, or alias.
     pub fn find(&self, resource_type: ResourceType, name: &str) -> Option<&Resource> {
-        let resources = &self.shelf(resource_type).resources;
-        let found = resources.binary_search_by(|resource| (**resource.name()).cmp(name)).ok()?;
-        resources.get(found)
+        self.shelf(resource_type).find(name)
     }
 
     /// The resources of a type, sorted by name.
     pub fn resources(&self, resource_type: ResourceType) -> impl Iterator<Item = &Resource> {
-        self.shelf(resource_type).resources.iter()
+        self.shelf(resource_type).iter()
     }
 
     /// How many resources of a type there are.
     pub fn count(&self, resource_type: ResourceType) -> usize {
-        self.shelf(resource_type).resources.len()
+        self.shelf(resource_type).len()
     }
 
-    fn shelf(&self, resource_type: ResourceType) -> &Shelf {
-        &self.shelves[resource_type as usize]
+    /// The types that there are resources of, in push order.
+    pub fn types(&self) -> impl Iterator<Item = ResourceType> {
+        let shelves = self.shelves.iter().filter(|shelf| shelf.len() > 0);
+        shelves.map(|shelf| shelf.resource_type())
+    }
+
+    pub(crate) fn shelf(&self, resource_type: ResourceType) -> &Arc<Shelf> {
+        let found = self.shelves.binary_search_by_key(&resource_type, |s| s.resource_type());
+        found.map_or(&self.nothing, |place| &self.shelves[place])
     }
 
     fn check_requirements(&self) -> Result<(), SnapshotError> {
-        for resource in self.shelves.iter().flat_map(|shelf| &shelf.resources) {
+        for resource in self.shelves.iter().flat_map(|shelf| shelf.iter()) {
             for (resource_type, name) in resource.requires() {
                 if self.find(*resource_type, name).is_none() {
                     return Err(SnapshotError::Missing {
@@ -132,18 +152,6 @@ impl Snapshot {
             }
         }
         Ok(())
-    }
-}
-
-impl Shelf {
-    fn new(resource_type: ResourceType, resources: Vec<Resource>) -> Self {
-        let version = resources
-            .iter()
-            .fold(Hasher::new(resource_type.type_url()), |hasher, resource| {
-                hasher.with(&**resource.name()).with(&**resource.version())
-            })
-            .finish();
-        Self { resources, version }
     }
 }
 
@@ -168,10 +176,8 @@ impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Snapshot");
         out.field("revision", &self.revision).field("digest", &self.digest);
-        for resource_type in ResourceType::ALL {
-            if self.count(resource_type) > 0 {
-                out.field(&resource_type.to_string(), &self.count(resource_type));
-            }
+        for resource_type in self.types() {
+            out.field(&resource_type.to_string(), &self.count(resource_type));
         }
         out.finish()
     }
@@ -220,6 +226,37 @@ mod tests {
             let same = one.version(resource_type) == two.version(resource_type);
             assert_eq!(same, resource_type != ResourceType::Cluster, "{resource_type}");
         }
+    }
+
+    #[test]
+    fn what_did_not_change_is_shared_with_the_snapshot_before() {
+        let one = Snapshot::new(1, resources()).expect("consistent");
+        let mut changed = resources();
+        changed[1] = testing::resource(ResourceType::Cluster, "b", "2");
+        let two = Snapshot::new(2, changed).expect("consistent");
+        let digest = two.digest().clone();
+        let two = two.sharing(&one);
+        assert_eq!(two.digest(), &digest);
+        let shelf = |snapshot: &Snapshot, resource_type| Arc::clone(snapshot.shelf(resource_type));
+        let [before, after] = [&one, &two].map(|s| shelf(s, ResourceType::Endpoint));
+        assert!(Arc::ptr_eq(&before, &after));
+        let [before, after] = [&one, &two].map(|s| shelf(s, ResourceType::Cluster));
+        assert!(!Arc::ptr_eq(&before, &after));
+        assert_eq!(["a", "b"].map(|name| after.since(name)), [Some(1), Some(2)]);
+        let same = |name| before.find(name).zip(after.find(name)).map(|(one, two)| one.is(two));
+        assert_eq!(["a", "b"].map(same), [Some(true), Some(false)]);
+    }
+
+    #[test]
+    fn any_other_type_has_its_place() {
+        let other = ResourceType::register("type.googleapis.com/x.Other");
+        let mut all = resources();
+        let without = Snapshot::new(1, all.clone()).expect("consistent");
+        all.push(testing::resource(other, "o", "1"));
+        let with = Snapshot::new(1, all).expect("consistent");
+        assert!(with.find(other, "o").is_some() && without.find(other, "o").is_none());
+        assert_ne!(with.digest(), without.digest());
+        assert_eq!(with.types().last(), Some(other));
     }
 
     #[test]

@@ -84,6 +84,8 @@ pub struct Connection {
     pub snapshots: Pin<Box<dyn Stream<Item = Arc<Snapshot>> + Send>>,
     /// Who is told what becomes of them.
     pub observer: Box<dyn Observer>,
+    /// Types that this client is not given, whatever it asks for.
+    pub withheld: Vec<ResourceType>,
 }
 
 /// Told what happens on one stream, in order.
@@ -135,8 +137,16 @@ pub enum Event {
         message: String,
         /// The names in the refused response, also those that it said are gone.
         resources: Vec<Arc<str>>,
-        /// Those of them that the message names.
+        /// Those of them that are to blame: that the message names, or the only one.
         culprits: Vec<Arc<str>>,
+        /// Whether the engine goes on to find out which are to blame. What it
+        /// finds comes with a refusal of its own.
+        searching: bool,
+    },
+    /// The client asks for a type that it is not given.
+    Withheld {
+        /// The type.
+        resource_type: ResourceType,
     },
     /// Listeners or routes went out before the client had answered to clusters
     /// that they need: it had time enough.
@@ -144,7 +154,8 @@ pub enum Event {
         /// The revision of the snapshot.
         revision: u64,
     },
-    /// Nothing is in flight or due at this revision.
+    /// Nothing is in flight or due at this revision, except that what nobody uses
+    /// any more may still be there for a time of grace.
     ///
     /// And whatever the delivered resources require, the client has asked for.
     Settled {

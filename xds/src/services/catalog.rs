@@ -26,44 +26,61 @@ pub(super) enum Method {
 
 impl DiscoveryService {
     /// Every service.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Aggregated,
         Self::Of(ResourceType::Runtime),
         Self::Of(ResourceType::Secret),
         Self::Of(ResourceType::Cluster),
         Self::Of(ResourceType::Endpoint),
+        Self::Of(ResourceType::Extension),
         Self::Of(ResourceType::Listener),
+        Self::Of(ResourceType::ScopedRoute),
         Self::Of(ResourceType::Route),
+        Self::Of(ResourceType::VirtualHost),
     ];
 
     /// The full name, as paths begin with it.
+    ///
+    /// Types without a service of their own are served by the aggregated one.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Aggregated => "envoy.service.discovery.v3.AggregatedDiscoveryService",
-            Self::Of(ResourceType::Runtime) => "envoy.service.runtime.v3.RuntimeDiscoveryService",
-            Self::Of(ResourceType::Secret) => "envoy.service.secret.v3.SecretDiscoveryService",
-            Self::Of(ResourceType::Cluster) => "envoy.service.cluster.v3.ClusterDiscoveryService",
-            Self::Of(ResourceType::Endpoint) => {
-                "envoy.service.endpoint.v3.EndpointDiscoveryService"
-            }
-            Self::Of(ResourceType::Listener) => {
-                "envoy.service.listener.v3.ListenerDiscoveryService"
-            }
-            Self::Of(ResourceType::Route) => "envoy.service.route.v3.RouteDiscoveryService",
+        let Self::Of(resource_type) = self else {
+            return "envoy.service.discovery.v3.AggregatedDiscoveryService";
+        };
+        match resource_type {
+            ResourceType::Runtime => "envoy.service.runtime.v3.RuntimeDiscoveryService",
+            ResourceType::Secret => "envoy.service.secret.v3.SecretDiscoveryService",
+            ResourceType::Cluster => "envoy.service.cluster.v3.ClusterDiscoveryService",
+            ResourceType::Endpoint => "envoy.service.endpoint.v3.EndpointDiscoveryService",
+            ResourceType::Extension => "envoy.service.extension.v3.ExtensionConfigDiscoveryService",
+            ResourceType::Listener => "envoy.service.listener.v3.ListenerDiscoveryService",
+            ResourceType::ScopedRoute => "envoy.service.route.v3.ScopedRoutesDiscoveryService",
+            ResourceType::Route => "envoy.service.route.v3.RouteDiscoveryService",
+            ResourceType::VirtualHost => "envoy.service.route.v3.VirtualHostDiscoveryService",
+            ResourceType::Other(_) => Self::Aggregated.name(),
         }
     }
 
     /// What the names of its methods end with.
     pub(crate) const fn noun(self) -> &'static str {
-        match self {
-            Self::Aggregated => "AggregatedResources",
-            Self::Of(ResourceType::Runtime) => "Runtime",
-            Self::Of(ResourceType::Secret) => "Secrets",
-            Self::Of(ResourceType::Cluster) => "Clusters",
-            Self::Of(ResourceType::Endpoint) => "Endpoints",
-            Self::Of(ResourceType::Listener) => "Listeners",
-            Self::Of(ResourceType::Route) => "Routes",
+        let Self::Of(resource_type) = self else { return "AggregatedResources" };
+        match resource_type {
+            ResourceType::Runtime => "Runtime",
+            ResourceType::Secret => "Secrets",
+            ResourceType::Cluster => "Clusters",
+            ResourceType::Endpoint => "Endpoints",
+            ResourceType::Extension => "ExtensionConfigs",
+            ResourceType::Listener => "Listeners",
+            ResourceType::ScopedRoute => "ScopedRoutes",
+            ResourceType::Route => "Routes",
+            ResourceType::VirtualHost => "VirtualHosts",
+            ResourceType::Other(_) => Self::Aggregated.noun(),
         }
+    }
+
+    /// Whether there are streams of the world's state, and fetches. Virtual hosts
+    /// come in delta alone.
+    pub const fn has_sotw(self) -> bool {
+        !matches!(self, Self::Of(ResourceType::VirtualHost))
     }
 
     /// Fills in the type of a request, or refuses one that is not about it.
@@ -94,9 +111,11 @@ impl Method {
         let (service, method) = path.strip_prefix('/')?.split_once('/')?;
         let service = DiscoveryService::ALL.into_iter().find(|known| known.name() == service)?;
         match (method.strip_suffix(service.noun())?, service) {
-            ("Stream", _) => Some(Self::Stream(service)),
             ("Delta", _) => Some(Self::Delta(service)),
-            ("Fetch", DiscoveryService::Of(resource_type)) => Some(Self::Fetch(resource_type)),
+            ("Stream", _) if service.has_sotw() => Some(Self::Stream(service)),
+            ("Fetch", DiscoveryService::Of(resource_type)) if service.has_sotw() => {
+                Some(Self::Fetch(resource_type))
+            }
             _ => None,
         }
     }
@@ -113,8 +132,11 @@ mod tests {
         use envoy::cluster::v3::cluster_discovery_service_server as cds;
         use envoy::discovery::v3::aggregated_discovery_service_server as ads;
         use envoy::endpoint::v3::endpoint_discovery_service_server as eds;
+        use envoy::extension::v3::extension_config_discovery_service_server as ecds;
         use envoy::listener::v3::listener_discovery_service_server as lds;
         use envoy::route::v3::route_discovery_service_server as rds;
+        use envoy::route::v3::scoped_routes_discovery_service_server as srds;
+        use envoy::route::v3::virtual_host_discovery_service_server as vhds;
         use envoy::runtime::v3::runtime_discovery_service_server as rtds;
         use envoy::secret::v3::secret_discovery_service_server as sds;
 
@@ -125,8 +147,11 @@ mod tests {
             sds::SERVICE_NAME,
             cds::SERVICE_NAME,
             eds::SERVICE_NAME,
+            ecds::SERVICE_NAME,
             lds::SERVICE_NAME,
+            srds::SERVICE_NAME,
             rds::SERVICE_NAME,
+            vhds::SERVICE_NAME,
         ];
         assert_eq!(names, envoys);
     }

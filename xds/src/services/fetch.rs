@@ -66,7 +66,7 @@ fn answer(
     let names = &request.resource_names;
     let mut interest = Interest::default();
     interest.replace(names, resource_type.is_full_state() && names.is_empty());
-    let resources = interest.pick(resource_type, snapshot);
+    let resources = snapshot.shelf(resource_type).pick(&interest);
     proto::DiscoveryResponse {
         version_info: snapshot.version(resource_type).to_string(),
         resources: resources.map(|resource| resource.body().clone()).collect(),
@@ -86,7 +86,7 @@ mod tests {
     use crate::testing::{FakeSource, News, cluster, endpoint, name_and_content, snapshot};
 
     fn backend() -> Backend<FakeSource> {
-        Backend { source: Arc::default(), stop: CancellationToken::new() }
+        Backend::new(Arc::default(), CancellationToken::new(), crate::Settings::default())
     }
 
     fn call() -> Call {

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use marchproxy_proto as proto;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
@@ -20,18 +22,16 @@ use tonic::service::Routes;
 use tonic_prost::ProstCodec;
 
 use self::catalog::Method;
-use self::stream::{Delta, Sotw, Streams, Wire};
-use crate::Source;
-use crate::drive::Call;
+use self::wire::{Requests, Responses};
+use crate::drive::{Call, Caller, Drive};
+use crate::streams::Streams;
+use crate::{Protocol, Settings, Source};
 
 mod catalog;
 mod fetch;
-mod stream;
+mod wire;
 
 pub use self::catalog::DiscoveryService;
-
-/// A client that reconnects names all it holds: that is more than gRPC's 4 MB.
-const MAX_REQUEST_SIZE: usize = 64 << 20;
 
 /// Serves every [`DiscoveryService`], told apart by the path of a request.
 ///
@@ -49,12 +49,21 @@ pub struct AdsServer<S>(Backend<S>);
 struct Backend<S> {
     source: Arc<S>,
     stop: CancellationToken,
+    settings: Arc<Settings>,
+    streams: Streams,
+    first: Arc<Semaphore>,
 }
 
 impl<S: Source> DiscoveryServer<S> {
     /// Serves what `source` gives, and ends all streams with OK on `stop`.
     pub fn new(source: Arc<S>, stop: CancellationToken) -> Self {
-        Self(Backend { source, stop })
+        Self(Backend::new(source, stop, Settings::default()))
+    }
+
+    /// Sets limits and times. Not to be called on a clone that serves already.
+    #[must_use]
+    pub fn with_settings(self, settings: Settings) -> Self {
+        Self(Backend::new(self.0.source, self.0.stop, settings))
     }
 
     /// Routes to every service, for tonic's server, next to others.
@@ -72,7 +81,13 @@ impl<S: Source> DiscoveryServer<S> {
 impl<S: Source> AdsServer<S> {
     /// Serves what `source` gives, and ends all streams with OK on `stop`.
     pub fn new(source: Arc<S>, stop: CancellationToken) -> Self {
-        Self(Backend { source, stop })
+        Self(Backend::new(source, stop, Settings::default()))
+    }
+
+    /// Sets limits and times. Not to be called on a clone that serves already.
+    #[must_use]
+    pub fn with_settings(self, settings: Settings) -> Self {
+        Self(Backend::new(self.0.source, self.0.stop, settings))
     }
 }
 
@@ -123,6 +138,12 @@ where
 // === impl Backend ===
 
 impl<S: Source> Backend<S> {
+    fn new(source: Arc<S>, stop: CancellationToken, settings: Settings) -> Self {
+        let first = Arc::new(Semaphore::new(settings.first_responses.max(1)));
+        let (settings, streams) = (Arc::new(settings), Streams::default());
+        Self { source, stop, settings, streams, first }
+    }
+
     fn answer<B>(
         &self,
         method: Option<Method>,
@@ -132,38 +153,81 @@ impl<S: Source> Backend<S> {
         B: http_body::Body + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
     {
-        let backend = self.clone();
         match method {
-            Some(Method::Stream(service)) => Box::pin(backend.stream::<Sotw, B>(service, request)),
-            Some(Method::Delta(service)) => Box::pin(backend.stream::<Delta, B>(service, request)),
-            Some(Method::Fetch(resource_type)) => Box::pin(async move {
-                let fetch = tower::service_fn(move |request: tonic::Request<_>| {
-                    let backend = backend.clone();
-                    async move {
-                        let (call, request) = split(DiscoveryService::Of(resource_type), request);
-                        let answer = fetch::fetch(backend, resource_type, call, request).await?;
-                        Ok(tonic::Response::new(answer))
-                    }
-                });
-                Ok(grpc::<proto::DiscoveryResponse, _>().unary(fetch, request).await)
-            }),
+            Some(Method::Stream(service)) => {
+                Box::pin(ready(Ok(self.stream(service, Protocol::Sotw, request))))
+            }
+            Some(Method::Delta(service)) => {
+                Box::pin(ready(Ok(self.stream(service, Protocol::Delta, request))))
+            }
+            Some(Method::Fetch(resource_type)) => {
+                let backend = self.clone();
+                Box::pin(async move {
+                    let largest = backend.settings.largest_request;
+                    let fetch = tower::service_fn(move |request: tonic::Request<_>| {
+                        let backend = backend.clone();
+                        async move {
+                            let (metadata, extensions, message) = request.into_parts();
+                            let service = DiscoveryService::Of(resource_type);
+                            let call = call(service, metadata.into_headers(), extensions);
+                            let answer =
+                                fetch::fetch(backend, resource_type, call, message).await?;
+                            Ok(tonic::Response::new(answer))
+                        }
+                    });
+                    let grpc = grpc::<proto::DiscoveryResponse, _>();
+                    Ok(grpc.max_decoding_message_size(largest).unary(fetch, request).await)
+                })
+            }
             None => Box::pin(ready(Ok(Status::unimplemented("no such method").into_http()))),
         }
     }
 
-    async fn stream<W, B>(
-        self,
+    /// Answers at once: some clients wait for that before they say anything.
+    fn stream<B>(
+        &self,
         service: DiscoveryService,
+        protocol: Protocol,
         request: http::Request<B>,
-    ) -> Result<http::Response<Body>, Infallible>
+    ) -> http::Response<Body>
     where
-        W: Wire,
         B: http_body::Body + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
     {
-        let streams = Streams::<W, S>::new(self, service);
-        Ok(grpc::<W::Response, W::Request>().streaming(streams, request).await)
+        let (parts, body) = request.into_parts();
+        let call = call(service, parts.headers, parts.extensions);
+        let peer = call.peer.map(|peer| peer.ip().to_canonical());
+        let seat = match self.streams.take(peer, &self.settings) {
+            Ok(seat) => seat,
+            Err(status) => return status.into_http(),
+        };
+        let largest = self.settings.largest_request;
+        let requests = Requests::new(Box::pin(body), service, protocol, largest);
+        let drive = Drive::new(Caller {
+            source: Arc::clone(&self.source),
+            stop: self.stop.clone(),
+            settings: Arc::clone(&self.settings),
+            first: Arc::clone(&self.first),
+            protocol,
+            call,
+            requests,
+            seat,
+        });
+        let mut response = http::Response::new(Body::new(Responses::new(drive)));
+        let grpc = HeaderValue::from_static("application/grpc");
+        response.headers_mut().insert(CONTENT_TYPE, grpc);
+        response
     }
+}
+
+/// What is known of a call before its first message.
+///
+/// The server tells where it comes from, if it does at all.
+fn call(service: DiscoveryService, headers: http::HeaderMap, extensions: http::Extensions) -> Call {
+    let tonics = extensions.get::<tonic::transport::server::TcpConnectInfo>();
+    let peer = tonics.and_then(|info| info.remote_addr());
+    let peer = peer.or_else(|| extensions.get::<SocketAddr>().copied());
+    Call { service, peer, headers, extensions }
 }
 
 fn grpc<T, U>() -> Grpc<ProstCodec<T, U>>
@@ -171,22 +235,18 @@ where
     T: prost::Message + 'static,
     U: prost::Message + Default + 'static,
 {
-    Grpc::new(ProstCodec::default()).max_decoding_message_size(MAX_REQUEST_SIZE)
-}
-
-/// What is known of a call, and what it says.
-///
-/// The server tells where it comes from, if it does at all.
-fn split<T>(service: DiscoveryService, request: tonic::Request<T>) -> (Call, T) {
-    let peer = request.remote_addr();
-    let peer = peer.or_else(|| request.extensions().get::<SocketAddr>().copied());
-    let (metadata, extensions, message) = request.into_parts();
-    (Call { service, peer, headers: metadata.into_headers(), extensions }, message)
+    Grpc::new(ProstCodec::default())
 }
 
 impl<S> Clone for Backend<S> {
     fn clone(&self) -> Self {
-        Self { source: self.source.clone(), stop: self.stop.clone() }
+        Self {
+            source: Arc::clone(&self.source),
+            stop: self.stop.clone(),
+            settings: Arc::clone(&self.settings),
+            streams: self.streams.clone(),
+            first: Arc::clone(&self.first),
+        }
     }
 }
 

@@ -4,14 +4,14 @@
 //! reported, in that order. Both protocols share the [lanes](crate::lane): only
 //! reading a request and writing a response differ.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use bytes::Bytes;
 use marchproxy_proto as proto;
 
-use crate::lane::{Batch, Lane};
-use crate::{Event, Protocol, ResourceType, Snapshot};
+use crate::batch::Response;
+use crate::lane::{Lane, Push};
+use crate::{Event, Protocol, Resource, ResourceType, Snapshot};
 
 #[cfg(test)]
 mod tests;
@@ -23,16 +23,30 @@ const MAX_UNKNOWN_TYPES: usize = 64;
 #[derive(Debug)]
 pub struct Session {
     protocol: Protocol,
+    /// Whether types are asked for on other streams, so that none waits for another.
+    is_alone: bool,
+    /// Whether what is gone stays for a time of grace.
+    has_grace: bool,
+    /// Types that are not given.
+    withheld: Vec<ResourceType>,
     /// `None` until there is one: nothing is said before that.
     snapshot: Option<Arc<Snapshot>>,
-    lanes: BTreeMap<ResourceType, Lane>,
-    unknown_types: BTreeSet<String>,
-    nonces: u64,
+    /// By type, in push order.
+    lanes: Vec<Lane>,
+    /// What is asked for of types that nobody knows yet.
+    unknown: Vec<(String, Lane)>,
+    nonces: u32,
     settled: Option<Settled>,
     /// Whether listeners or routes wait for the answer to their clusters.
     gated: bool,
     /// Whether they were told not to wait for that answer any longer.
     lifted: bool,
+    /// Whether nothing but the time of grace keeps what is gone.
+    in_grace: bool,
+    /// Whether that time is over.
+    grace_is_over: bool,
+    /// Names that are required, and those asked for, of which the former are a part.
+    covered: Option<(u128, u128)>,
 }
 
 /// What was last reported as settled.
@@ -49,15 +63,6 @@ pub enum Request {
     Sotw(proto::DiscoveryRequest),
     /// Incremental.
     Delta(proto::DeltaDiscoveryRequest),
-}
-
-/// What a client is told.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Response {
-    /// State of the world.
-    Sotw(proto::DiscoveryResponse),
-    /// Incremental.
-    Delta(proto::DeltaDiscoveryResponse),
 }
 
 /// What is to be done after an input, in order.
@@ -85,42 +90,75 @@ impl Session {
     pub fn new(protocol: Protocol) -> Self {
         Self {
             protocol,
+            is_alone: false,
+            has_grace: false,
+            withheld: Vec::new(),
             snapshot: None,
-            lanes: BTreeMap::new(),
-            unknown_types: BTreeSet::new(),
+            lanes: Vec::new(),
+            unknown: Vec::new(),
             nonces: 0,
             settled: None,
             gated: false,
             lifted: false,
+            in_grace: false,
+            grace_is_over: false,
+            covered: None,
         }
     }
 
+    /// Makes it the stream of one type, whose client asks for others elsewhere.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.is_alone = true;
+        self
+    }
+
+    /// Keeps clusters that nothing uses any more until [`Self::end_grace`].
+    #[must_use]
+    pub fn with_grace(mut self) -> Self {
+        self.has_grace = true;
+        self
+    }
+
+    /// Answers nothing to requests for these types.
+    #[must_use]
+    pub fn withholding(mut self, types: Vec<ResourceType>) -> Self {
+        self.withheld = types;
+        self
+    }
+
     /// Takes in what the client says.
-    pub fn on_request(&mut self, request: Request) -> Result<Vec<Output>, Violation> {
+    pub fn on_request(
+        &mut self,
+        request: Request,
+        now: SystemTime,
+    ) -> Result<Vec<Output>, Violation> {
         let mut outputs = Vec::new();
         let report = match (self.protocol, request) {
-            (Protocol::Sotw, Request::Sotw(request)) => self.read_sotw(&request)?,
-            (Protocol::Delta, Request::Delta(request)) => self.read_delta(&request)?,
+            (Protocol::Sotw, Request::Sotw(request)) => self.read_sotw(&request, now)?,
+            (Protocol::Delta, Request::Delta(request)) => self.read_delta(&request, now)?,
             (Protocol::Sotw, Request::Delta(_)) | (Protocol::Delta, Request::Sotw(_)) => {
                 return Err(Violation::WrongProtocol);
             }
         };
         outputs.extend(report.map(Output::Report));
-        self.advance(&mut outputs);
+        self.advance(&mut outputs, now);
         Ok(outputs)
     }
 
     /// Takes in a newer snapshot.
-    pub fn on_snapshot(&mut self, snapshot: Arc<Snapshot>) -> Vec<Output> {
-        for (&resource_type, lane) in &mut self.lanes {
-            let before = self.snapshot.as_ref().map(|before| before.version(resource_type));
-            if before != Some(snapshot.version(resource_type)) {
-                lane.touch();
+    pub fn on_snapshot(&mut self, snapshot: Arc<Snapshot>, now: SystemTime) -> Vec<Output> {
+        self.adopt();
+        for lane in &mut self.lanes {
+            let shelf = snapshot.shelf(lane.resource_type());
+            let before = self.snapshot.as_ref().map(|s| s.shelf(lane.resource_type()));
+            if !before.is_some_and(|before| Arc::ptr_eq(before, shelf)) {
+                lane.look_at(shelf);
             }
         }
         self.snapshot = Some(snapshot);
         let mut outputs = Vec::new();
-        self.advance(&mut outputs);
+        self.advance(&mut outputs, now);
         outputs
     }
 
@@ -131,27 +169,60 @@ impl Session {
     }
 
     /// Sends what is held back all the same: the clusters have had their time.
-    pub fn lift_gate(&mut self) -> Vec<Output> {
+    pub fn lift_gate(&mut self, now: SystemTime) -> Vec<Output> {
         let mut outputs = Vec::new();
         if let Some(snapshot) = self.snapshot.as_ref().filter(|_| self.gated) {
             outputs.push(Output::Report(Event::Overdue { revision: snapshot.revision() }));
             self.lifted = true;
-            self.advance(&mut outputs);
+            self.advance(&mut outputs, now);
         }
         outputs
     }
 
-    /// The types asked for that this engine does not serve.
-    pub fn unknown_types(&self) -> impl Iterator<Item = &str> {
-        self.unknown_types.iter().map(String::as_str)
+    /// Whether clusters that nothing uses any more are there for a time of grace:
+    /// requests may still be under way.
+    pub fn is_in_grace(&self) -> bool {
+        self.in_grace
     }
 
-    fn read_sotw(&mut self, request: &proto::DiscoveryRequest) -> Result<Option<Event>, Violation> {
-        let Some(resource_type) = self.known_type(&request.type_url)? else { return Ok(None) };
-        let protocol = self.protocol;
-        let lane =
-            self.lanes.entry(resource_type).or_insert_with(|| Lane::new(resource_type, protocol));
-        let event = lane.answer(&request.response_nonce, request.error_detail.as_ref());
+    /// Removes what is there only for a time of grace.
+    pub fn end_grace(&mut self, now: SystemTime) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        if self.in_grace {
+            self.grace_is_over = true;
+            self.advance(&mut outputs, now);
+            self.grace_is_over = false;
+        }
+        outputs
+    }
+
+    /// Whether the client owes an answer, of whatever type.
+    pub fn is_in_flight(&self) -> bool {
+        self.lanes.iter().any(Lane::is_in_flight)
+    }
+
+    /// The types asked for that this engine does not serve.
+    pub fn unknown_types(&self) -> impl Iterator<Item = &str> {
+        self.unknown.iter().map(|(type_url, _)| type_url.as_str())
+    }
+
+    fn read_sotw(
+        &mut self,
+        request: &proto::DiscoveryRequest,
+        now: SystemTime,
+    ) -> Result<Option<Event>, Violation> {
+        let resource_type = match self.place(&request.type_url)? {
+            Place::Known(resource_type) => resource_type,
+            Place::Withheld(event) => return Ok(event),
+            Place::Unknown(lane) => {
+                if let Some((lane, _)) = lane {
+                    lane.ask_sotw(&request.resource_names, "");
+                }
+                return Ok(None);
+            }
+        };
+        let (lane, _) = self.lane_mut(resource_type);
+        let event = lane.answer(&request.response_nonce, request.error_detail.as_ref(), now);
         lane.ask_sotw(&request.resource_names, &request.response_nonce);
         self.note_answer(resource_type, event.as_ref());
         Ok(event)
@@ -160,15 +231,26 @@ impl Session {
     fn read_delta(
         &mut self,
         request: &proto::DeltaDiscoveryRequest,
+        now: SystemTime,
     ) -> Result<Option<Event>, Violation> {
-        let Some(resource_type) = self.known_type(&request.type_url)? else { return Ok(None) };
-        let Some(lane) = self.lanes.get_mut(&resource_type) else {
-            let mut lane = Lane::new(resource_type, self.protocol);
-            lane.ask_delta_first(request);
-            self.lanes.insert(resource_type, lane);
-            return Ok(None);
+        let resource_type = match self.place(&request.type_url)? {
+            Place::Known(resource_type) => resource_type,
+            Place::Withheld(event) => return Ok(event),
+            Place::Unknown(lane) => {
+                match lane {
+                    Some((lane, true)) => lane.ask_delta_first(request),
+                    Some((lane, false)) => lane.ask_delta(request),
+                    None => {}
+                }
+                return Ok(None);
+            }
         };
-        let event = lane.answer(&request.response_nonce, request.error_detail.as_ref());
+        let (lane, is_new) = self.lane_mut(resource_type);
+        if is_new {
+            lane.ask_delta_first(request);
+            return Ok(None);
+        }
+        let event = lane.answer(&request.response_nonce, request.error_detail.as_ref(), now);
         lane.ask_delta(request);
         self.note_answer(resource_type, event.as_ref());
         Ok(event)
@@ -181,36 +263,105 @@ impl Session {
         }
     }
 
-    fn known_type(&mut self, type_url: &str) -> Result<Option<ResourceType>, Violation> {
+    /// Where a request for this type belongs.
+    fn place(&mut self, type_url: &str) -> Result<Place<'_>, Violation> {
         if type_url.is_empty() {
             return Err(Violation::MissingTypeUrl);
         }
-        let resource_type = ResourceType::from_type_url(type_url);
-        if resource_type.is_none() && self.unknown_types.len() < MAX_UNKNOWN_TYPES {
-            self.unknown_types.insert(type_url.to_owned());
+        if let Some(resource_type) = ResourceType::from_type_url(type_url) {
+            if let Some(place) = self.withheld.iter().position(|t| *t == resource_type) {
+                // Told once. The type stays withheld, as one that nobody knows.
+                self.withheld.swap_remove(place);
+                self.unknown.push((type_url.to_owned(), Lane::new(resource_type, self.protocol)));
+                return Ok(Place::Withheld(Some(Event::Withheld { resource_type })));
+            }
+            if self
+                .unknown
+                .iter()
+                .any(|(unknown, lane)| unknown == type_url && lane.resource_type() == resource_type)
+            {
+                return Ok(Place::Withheld(None));
+            }
+            self.adopt();
+            return Ok(Place::Known(resource_type));
         }
-        Ok(resource_type)
+        let place = self.unknown.iter().position(|(unknown, _)| unknown == type_url);
+        let is_new = place.is_none();
+        if is_new && self.unknown.len() == MAX_UNKNOWN_TYPES {
+            return Ok(Place::Unknown(None));
+        }
+        if is_new {
+            let lane = Lane::new(ResourceType::NONE, self.protocol);
+            self.unknown.push((type_url.to_owned(), lane));
+        }
+        let lane = match place {
+            Some(place) => self.unknown.get_mut(place),
+            None => self.unknown.last_mut(),
+        };
+        Ok(Place::Unknown(lane.map(|(_, lane)| (lane, is_new))))
     }
+
+    /// Takes over what was asked for of types that are known by now.
+    fn adopt(&mut self) {
+        for (type_url, mut lane) in std::mem::take(&mut self.unknown) {
+            match ResourceType::from_type_url(&type_url) {
+                Some(known) if lane.resource_type() == ResourceType::NONE => {
+                    lane.set_type(known);
+                    let place = self.lanes.partition_point(|l| l.resource_type() < known);
+                    self.lanes.insert(place, lane);
+                }
+                Some(_) | None => self.unknown.push((type_url, lane)),
+            }
+        }
+    }
+
+    fn lane(&self, resource_type: ResourceType) -> Option<&Lane> {
+        self.lanes.iter().find(|lane| lane.resource_type() == resource_type)
+    }
+
+    /// The lane of a type, and whether it is new.
+    fn lane_mut(&mut self, resource_type: ResourceType) -> (&mut Lane, bool) {
+        let place = self.lanes.partition_point(|lane| lane.resource_type() < resource_type);
+        let is_new = self.lanes.get(place).is_none_or(|lane| lane.resource_type() != resource_type);
+        if is_new {
+            self.lanes.reserve_exact(1);
+            self.lanes.insert(place, Lane::new(resource_type, self.protocol));
+        }
+        (&mut self.lanes[place], is_new)
+    }
+}
+
+/// Where a request belongs.
+enum Place<'a> {
+    Known(ResourceType),
+    /// Nowhere, and that is to be told if it was not yet.
+    Withheld(Option<Event>),
+    /// To a type that may be known later; and whether it is the first of it.
+    Unknown(Option<(&'a mut Lane, bool)>),
 }
 
 // === impl Session: the schedule ===
 
 impl Session {
     /// Sends whatever is due, in push order: the one place that decides when.
-    fn advance(&mut self, outputs: &mut Vec<Output>) {
+    fn advance(&mut self, outputs: &mut Vec<Output>, now: SystemTime) {
         let Some(snapshot) = self.snapshot.clone() else { return };
         self.gated = false;
-        for resource_type in ResourceType::ALL {
-            if self.waits_for_clusters(resource_type, &snapshot) {
+        for index in 0..self.lanes.len() {
+            if self.waits_for_clusters(&self.lanes[index], &snapshot) {
                 self.gated = true;
             } else {
-                self.push(resource_type, &snapshot, outputs);
+                self.push(index, &snapshot, outputs, now);
             }
         }
         // What is gone goes last, and the other way round: make before break.
-        for resource_type in [ResourceType::Cluster, ResourceType::Endpoint] {
-            self.push(resource_type, &snapshot, outputs);
+        for index in 0..self.lanes.len() {
+            if self.lanes[index].resource_type().departs_late() {
+                self.push(index, &snapshot, outputs, now);
+            }
         }
+        let departs = self.lanes.iter().any(Lane::is_departing);
+        self.in_grace = self.has_grace && departs && !self.users_lag();
         outputs.extend(self.settle(&snapshot).map(Output::Report));
     }
 
@@ -218,76 +369,87 @@ impl Session {
     ///
     /// Envoy says yes to clusters once they are warm; a route to one that is not
     /// would answer 503: <https://github.com/envoyproxy/envoy/issues/5933>.
-    fn waits_for_clusters(&self, resource_type: ResourceType, snapshot: &Snapshot) -> bool {
-        let needs_clusters = match resource_type {
-            ResourceType::Listener | ResourceType::Route => true,
-            ResourceType::Runtime
-            | ResourceType::Secret
-            | ResourceType::Cluster
-            | ResourceType::Endpoint => false,
+    fn waits_for_clusters(&self, lane: &Lane, snapshot: &Snapshot) -> bool {
+        if self.lifted || !lane.resource_type().uses_clusters() || !lane.may_push() {
+            return false;
+        }
+        let Some(clusters) = self.lane(ResourceType::Cluster) else { return false };
+        let shelf = snapshot.shelf(lane.resource_type());
+        let is_needed = |cluster: &&Resource| {
+            shelf.requires(ResourceType::Cluster, cluster.name()) && !clusters.holds(cluster.name())
         };
-        let lane = self.lanes.get(&resource_type).filter(|lane| lane.may_push());
-        let clusters = self.lanes.get(&ResourceType::Cluster).filter(|c| c.is_in_flight());
-        let (Some(lane), Some(clusters)) = (lane, clusters) else { return false };
-        let is_new = |(required, name): &(ResourceType, Arc<str>)| {
-            *required == ResourceType::Cluster && clusters.covers(name) && !clusters.knows(name)
-        };
-        needs_clusters
-            && !self.lifted
-            && lane.delivered(snapshot).flat_map(|resource| resource.requires()).any(is_new)
+        // The shelf tells whether anybody needs them, the lane whether this client does.
+        let new: Vec<_> = clusters.in_flight().iter().filter(is_needed).collect();
+        !new.is_empty()
+            && lane.delivered(shelf).flat_map(Resource::requires).any(|(required, name)| {
+                *required == ResourceType::Cluster && new.iter().any(|new| new.name() == name)
+            })
     }
 
-    /// Whether clusters and endpoints that are gone must stay for the time being:
-    /// listeners and routes that refer to them are still on their way out.
+    /// Whether listeners and routes that may refer to what is gone are still on
+    /// their way out.
+    fn users_lag(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.resource_type().uses_clusters() && lane.lags())
+    }
+
+    /// Whether clusters and endpoints that are gone must stay for the time being.
     fn keeps_departing(&self, resource_type: ResourceType) -> bool {
-        let departs_late = match resource_type {
-            ResourceType::Cluster | ResourceType::Endpoint => true,
-            ResourceType::Runtime
-            | ResourceType::Secret
-            | ResourceType::Listener
-            | ResourceType::Route => false,
-        };
-        let lags = |t| self.lanes.get(&t).is_some_and(Lane::lags);
-        departs_late && (lags(ResourceType::Listener) || lags(ResourceType::Route))
+        let uses = |lane: &Lane| lane.resource_type().uses_clusters();
+        let in_grace = self.has_grace && !self.grace_is_over && self.lanes.iter().any(uses);
+        resource_type.departs_late() && (in_grace || self.users_lag())
     }
 
     fn push(
         &mut self,
-        resource_type: ResourceType,
+        index: usize,
         snapshot: &Snapshot,
         outputs: &mut Vec<Output>,
+        now: SystemTime,
     ) {
-        let keep = self.keeps_departing(resource_type);
-        let Some(lane) = self.lanes.get_mut(&resource_type) else { return };
-        let Some(batch) = lane.due(snapshot, keep) else {
-            outputs.extend(lane.caught_up(snapshot).map(Output::Report));
+        let resource_type = self.lanes[index].resource_type();
+        let keeps_departing = self.keeps_departing(resource_type);
+        let shelf = snapshot.shelf(resource_type);
+        let nonce = self.nonces.wrapping_add(1);
+        let revision = snapshot.revision();
+        let lane = &mut self.lanes[index];
+        let push = Push { shelf, revision, keeps_departing, nonce, now };
+        let Some(pushed) = lane.push(&push) else {
+            outputs.extend(lane.caught_up(shelf, revision).map(Output::Report));
             return;
         };
-        let forced = endpoints_to_repeat(resource_type, lane, &batch);
-        self.nonces += 1;
-        let nonce = format!("{:08x}", self.nonces);
+        self.nonces = nonce;
         outputs.push(Output::Report(Event::Sent {
             resource_type,
-            version: snapshot.version(resource_type).clone(),
-            revision: snapshot.revision(),
-            resources: batch.resources.len(),
-            removed: batch.removed.len(),
+            version: shelf.version().clone(),
+            revision,
+            resources: pushed.batch.resources.len(),
+            removed: pushed.batch.removed.len(),
         }));
-        lane.sent(nonce.clone(), &batch, snapshot);
-        let version = snapshot.version(resource_type);
-        outputs.push(Output::Send(batch.encode(self.protocol, resource_type, version, nonce)));
-        if let Some(endpoints) = self.lanes.get_mut(&ResourceType::Endpoint) {
-            forced.iter().for_each(|name| endpoints.force(name));
+        outputs.push(Output::Send(pushed.batch.respond(resource_type, self.protocol, nonce)));
+        self.repeat_endpoints(&pushed.news);
+    }
+
+    /// Has the endpoints sent that Envoy waits for once it has got these clusters.
+    ///
+    /// It waits even for those that it has, and on delta it does not ask for them:
+    /// <https://github.com/envoyproxy/envoy/issues/13009>.
+    fn repeat_endpoints(&mut self, clusters: &[Resource]) {
+        let is_endpoints = |lane: &&mut Lane| lane.resource_type() == ResourceType::Endpoint;
+        let Some(endpoints) = self.lanes.iter_mut().find(is_endpoints) else { return };
+        for (required, name) in clusters.iter().flat_map(Resource::requires) {
+            if *required == ResourceType::Endpoint {
+                endpoints.force(name);
+            }
         }
     }
 
     /// What to report as settled, if it is, and has not been reported yet.
     fn settle(&mut self, snapshot: &Snapshot) -> Option<Event> {
-        if self.lanes.is_empty() || self.lanes.values().any(Lane::is_in_flight) {
+        if self.lanes.is_empty() || !self.lanes.iter().all(Lane::is_idle) || self.gated {
             return None;
         }
-        let held = self.lanes.iter().filter(|(_, lane)| lane.is_holding());
-        let held: Vec<_> = held.map(|(&resource_type, _)| resource_type).collect();
+        let held = self.lanes.iter().filter(|lane| lane.is_holding());
+        let held: Vec<_> = held.map(Lane::resource_type).collect();
         let revision = snapshot.revision();
         let settled = Settled { revision, held: held.clone() };
         if self.settled.as_ref() == Some(&settled) || !self.is_complete(snapshot) {
@@ -298,60 +460,29 @@ impl Session {
     }
 
     /// Whether the client has asked for all that its resources require.
-    fn is_complete(&self, snapshot: &Snapshot) -> bool {
-        let delivered = self.lanes.values().flat_map(|lane| lane.delivered(snapshot));
-        delivered.flat_map(|resource| resource.requires()).all(|(resource_type, name)| {
-            self.lanes.get(resource_type).is_some_and(|lane| lane.covers(name))
-        })
+    fn is_complete(&mut self, snapshot: &Snapshot) -> bool {
+        self.is_alone || (0..self.lanes.len()).all(|index| self.is_complete_for(index, snapshot))
     }
-}
 
-/// The endpoints that Envoy waits for once it has got the clusters in `batch`.
-///
-/// It waits even for those that it has, and on delta it does not ask for them:
-/// <https://github.com/envoyproxy/envoy/issues/13009>.
-fn endpoints_to_repeat(resource_type: ResourceType, lane: &Lane, batch: &Batch) -> Vec<Arc<str>> {
-    if resource_type != ResourceType::Cluster {
-        return Vec::new();
-    }
-    let required = lane.news(batch).flat_map(|cluster| cluster.requires());
-    required
-        .filter(|(required, _)| *required == ResourceType::Endpoint)
-        .map(|(_, name)| name.clone())
-        .collect()
-}
-
-impl Batch {
-    fn encode(
-        self,
-        protocol: Protocol,
-        resource_type: ResourceType,
-        version: &str,
-        nonce: String,
-    ) -> Response {
-        let type_url = resource_type.type_url().to_owned();
-        // Not the snapshot's own list, so not its version either.
-        let version = match self.departing {
-            0 => version.to_owned(),
-            departing => format!("{version}+{departing}"),
-        };
-        let bytes = |bytes: fn(&crate::Resource) -> &Bytes| -> Vec<Bytes> {
-            self.resources.iter().map(bytes).cloned().collect()
-        };
-        match protocol {
-            Protocol::Sotw => Response::Sotw(proto::DiscoveryResponse {
-                version_info: version,
-                resources: bytes(crate::Resource::body),
-                type_url,
-                nonce,
-            }),
-            Protocol::Delta => Response::Delta(proto::DeltaDiscoveryResponse {
-                system_version_info: version,
-                resources: bytes(crate::Resource::wrapped),
-                type_url,
-                nonce,
-                removed_resources: self.removed.iter().map(ToString::to_string).collect(),
-            }),
-        }
+    /// The same for what one lane's resources require.
+    fn is_complete_for(&mut self, index: usize, snapshot: &Snapshot) -> bool {
+        let lane = &self.lanes[index];
+        let shelf = snapshot.shelf(lane.resource_type());
+        // What all of them require is known, and mostly just what is asked for.
+        let mut covered = self.covered;
+        let is_covered = shelf.required().iter().all(|(resource_type, names)| {
+            let Some(other) = self.lane(*resource_type) else { return false };
+            let pair = Some((names.hash(), other.names_hash()));
+            if covered != pair && other.covers_all(names) {
+                covered = pair;
+            }
+            covered == pair
+        });
+        let is_complete = is_covered
+            || lane.delivered(shelf).flat_map(Resource::requires).all(|(resource_type, name)| {
+                self.lane(*resource_type).is_some_and(|lane| lane.covers(name))
+            });
+        self.covered = covered;
+        is_complete
     }
 }

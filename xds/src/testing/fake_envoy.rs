@@ -18,12 +18,12 @@ use tonic_prost::ProstCodec;
 
 use super::fake_source::PATIENCE;
 use super::name_and_content;
-use crate::{DiscoveryService, Protocol, Request, ResourceType, Response};
+use crate::{DiscoveryService, Protocol, Request, ResourceType};
 
 /// How many of the last responses a failing test is shown.
 const SEEN: usize = 8;
 
-type Responses = Pin<Box<dyn Stream<Item = Result<Response, Status>> + Send>>;
+type Responses = Pin<Box<dyn Stream<Item = Result<Received, Status>> + Send>>;
 
 /// A client of a real server, over a real socket: one stream.
 pub struct FakeEnvoy {
@@ -146,7 +146,7 @@ impl FakeEnvoy {
         let mut grpc = ready(connect(addr).await).await?;
         let path = path("Fetch", service);
         let response = grpc.unary(tonic::Request::new(request), path, codec).await?;
-        Ok(Received::read(Response::Sotw(response.into_inner())))
+        Ok(Received::sotw(response.into_inner()))
     }
 
     async fn open(
@@ -205,8 +205,7 @@ impl FakeEnvoy {
     /// If none comes, or the stream ends; it then says what was seen last.
     pub async fn next(&mut self) -> Received {
         match tokio::time::timeout(PATIENCE, self.responses.next()).await {
-            Ok(Some(Ok(response))) => {
-                let received = Received::read(response);
+            Ok(Some(Ok(received))) => {
                 self.lane(received.resource_type).nonce.clone_from(&received.nonce);
                 self.seen.truncate(SEEN - 1);
                 self.seen.push_front(received.clone());
@@ -239,7 +238,7 @@ impl FakeEnvoy {
         match tokio::time::timeout(PATIENCE, self.responses.next()).await {
             Ok(None) => Ok(()),
             Ok(Some(Err(status))) => Err(status),
-            Ok(Some(Ok(response))) => panic!("not the end but {:#?}", Received::read(response)),
+            Ok(Some(Ok(received))) => panic!("not the end but {received:#?}"),
             Err(_) => panic!("no end; seen last: {:#?}", self.seen),
         }
     }
@@ -324,7 +323,7 @@ async fn open_sotw(
         .streaming(tonic::Request::new(requests), path("Stream", service), codec)
         .await?
         .into_inner();
-    Ok(Box::pin(responses.map(|response| response.map(Response::Sotw))))
+    Ok(Box::pin(responses.map(|response| response.map(Received::sotw))))
 }
 
 async fn open_delta(
@@ -343,7 +342,7 @@ async fn open_delta(
         .streaming(tonic::Request::new(requests), path("Delta", service), codec)
         .await?
         .into_inner();
-    Ok(Box::pin(responses.map(|response| response.map(Response::Delta))))
+    Ok(Box::pin(responses.map(|response| response.map(Received::delta))))
 }
 
 async fn connect(addr: SocketAddr) -> Channel {
@@ -377,40 +376,49 @@ impl Received {
         self.resources.iter().map(|resource| resource.name.as_str()).collect()
     }
 
-    /// Reads a response of either protocol.
+    /// Reads a response of a session, as it goes over the wire.
     ///
     /// # Panics
     ///
     /// If it is not one that a server should send.
-    pub fn read(response: Response) -> Self {
-        let known = |type_url: &str| {
-            ResourceType::from_type_url(type_url).expect("a response is of a known type")
-        };
-        match response {
-            Response::Sotw(response) => Self {
-                resource_type: known(&response.type_url),
-                resources: response
-                    .resources
-                    .into_iter()
-                    .map(|any| ReceivedResource {
-                        name: name_and_content(&any).0,
-                        version: response.version_info.clone(),
-                        body: any,
-                    })
-                    .collect(),
-                version: response.version_info,
-                nonce: response.nonce,
-                removed: Vec::new(),
-            },
-            Response::Delta(response) => Self {
-                resource_type: known(&response.type_url),
-                version: response.system_version_info,
-                nonce: response.nonce,
-                resources: response.resources.iter().map(ReceivedResource::read).collect(),
-                removed: response.removed_resources,
-            },
+    pub fn read(response: &crate::Response) -> Self {
+        let message = response.message();
+        match response.protocol {
+            Protocol::Sotw => Self::sotw(proto::DiscoveryResponse::decode(message).expect("sound")),
+            Protocol::Delta => {
+                Self::delta(proto::DeltaDiscoveryResponse::decode(message).expect("sound"))
+            }
         }
     }
+
+    fn sotw(response: proto::DiscoveryResponse) -> Self {
+        let read = |any: Bytes| ReceivedResource {
+            name: name_and_content(&any).0,
+            version: response.version_info.clone(),
+            body: any,
+        };
+        Self {
+            resource_type: known(&response.type_url),
+            resources: response.resources.into_iter().map(read).collect(),
+            version: response.version_info,
+            nonce: response.nonce,
+            removed: Vec::new(),
+        }
+    }
+
+    fn delta(response: proto::DeltaDiscoveryResponse) -> Self {
+        Self {
+            resource_type: known(&response.type_url),
+            version: response.system_version_info,
+            nonce: response.nonce,
+            resources: response.resources.iter().map(ReceivedResource::read).collect(),
+            removed: response.removed_resources,
+        }
+    }
+}
+
+fn known(type_url: &str) -> ResourceType {
+    ResourceType::from_type_url(type_url).expect("a response is of a known type")
 }
 
 impl ReceivedResource {
@@ -421,7 +429,7 @@ impl ReceivedResource {
 
     fn read(wrapped: &Bytes) -> Self {
         let resource = proto::Resource::decode(wrapped.clone()).expect("a delta resource");
-        let body = resource.resource.expect("a resource has a body");
+        let body = resource.resource.unwrap_or_default();
         Self { name: resource.name, version: resource.version, body }
     }
 }

@@ -65,7 +65,11 @@ impl Source for FakeSource {
         let teller = Teller { node: hello.node.id, news: self.news.clone() };
         teller.tell(News::Connected(teller.node.clone()));
         let snapshots = WatchStream::new(self.snapshots.subscribe()).filter_map(|latest| latest);
-        Ok(Connection { snapshots: Box::pin(snapshots), observer: Box::new(teller) })
+        Ok(Connection {
+            snapshots: Box::pin(snapshots),
+            observer: Box::new(teller),
+            withheld: Vec::new(),
+        })
     }
 }
 

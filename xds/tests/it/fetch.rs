@@ -16,6 +16,9 @@ async fn each_service_is_fetched_from() {
     plane.source.publish(latest.clone());
     for resource_type in ResourceType::ALL {
         let service = DiscoveryService::Of(resource_type);
+        if !service.has_sotw() {
+            continue;
+        }
         let received = FakeEnvoy::fetch(plane.addr, service, request(&["a", "x"])).await;
         let received = received.expect("an answer");
         assert_eq!(received.resource_type, resource_type);

@@ -10,10 +10,17 @@ use crate::{BOTH, Plane, settled};
 const EDS: DiscoveryService = DiscoveryService::Of(ResourceType::Endpoint);
 const CDS: DiscoveryService = DiscoveryService::Of(ResourceType::Cluster);
 
+/// The types that have a service in this protocol.
+fn types(protocol: Protocol) -> impl Iterator<Item = ResourceType> {
+    let has_it =
+        move |t: &ResourceType| protocol == Protocol::Delta || DiscoveryService::Of(*t).has_sotw();
+    ResourceType::ALL.into_iter().filter(has_it)
+}
+
 #[tokio::test]
 async fn each_service_serves_its_type_and_pushes_its_changes() {
     for protocol in BOTH {
-        for resource_type in ResourceType::ALL {
+        for resource_type in types(protocol) {
             let plane = Plane::start().await;
             let of = |content: &str| resource(resource_type, "a", content);
             plane.source.publish(snapshot(1, [of("1")]));
@@ -144,7 +151,7 @@ async fn a_request_of_another_type_ends_the_stream() {
 async fn c40_a_client_that_does_not_say_who_it_is_is_refused_by_every_service() {
     let plane = Plane::start().await;
     for protocol in BOTH {
-        for resource_type in ResourceType::ALL {
+        for resource_type in types(protocol) {
             let service = DiscoveryService::Of(resource_type);
             let mut envoy = plane.stranger(service, protocol).await;
             envoy.subscribe(resource_type, &["a"]).await;
@@ -159,7 +166,7 @@ async fn c43_a_stop_ends_the_streams_of_every_service_well() {
     for protocol in BOTH {
         let plane = Plane::start().await;
         let mut envoys = Vec::new();
-        for resource_type in ResourceType::ALL {
+        for resource_type in types(protocol) {
             let service = DiscoveryService::Of(resource_type);
             let mut served = plane.client(service, protocol, "n").await;
             envoys.push(served.beside(service).await);

@@ -26,6 +26,7 @@ const R: ResourceType = ResourceType::Route;
 const S: ResourceType = ResourceType::Secret;
 
 const NOTHING: [&str; 0] = [];
+const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
 /// A session, and a client that can be made to say anything to it.
 struct Talk {
@@ -58,7 +59,7 @@ impl Talk {
     }
 
     fn publish(&mut self, revision: u64, resources: &[Resource]) -> Vec<String> {
-        let outputs = self.session.on_snapshot(snapshot(revision, resources.iter().cloned()));
+        let outputs = self.session.on_snapshot(snapshot(revision, resources.iter().cloned()), NOW);
         self.hear(outputs)
     }
 
@@ -153,7 +154,7 @@ impl Talk {
     }
 
     fn request(&mut self, request: Request) -> Vec<String> {
-        let outputs = self.session.on_request(request).expect("the request is in order");
+        let outputs = self.session.on_request(request, NOW).expect("the request is in order");
         self.hear(outputs)
     }
 
@@ -170,7 +171,7 @@ impl Talk {
         for output in outputs {
             match output {
                 Output::Send(response) => {
-                    let received = Received::read(response);
+                    let received = Received::read(&response);
                     self.nonces.insert(received.resource_type, received.nonce.clone());
                     lines.push(line(&received));
                 }
@@ -203,9 +204,12 @@ fn news(event: &Event) -> Option<String> {
         Event::Acked { resource_type, revision, .. } => {
             Some(format!("!acked {resource_type} @{revision}"))
         }
-        Event::Nacked { resource_type, revision, resources, culprits, .. } => {
-            Some(format!("!nacked {resource_type} @{revision} {resources:?} {culprits:?}"))
+        Event::Nacked { resource_type, revision, resources, culprits, searching, .. } => {
+            let searching = if *searching { " searching" } else { "" };
+            let told = format!("@{revision} {resources:?} {culprits:?}{searching}");
+            Some(format!("!nacked {resource_type} {told}"))
         }
+        Event::Withheld { resource_type } => Some(format!("!withheld {resource_type}")),
         Event::Overdue { revision } => Some(format!("!overdue @{revision}")),
         Event::Settled { revision, held } => Some(format!("!settled @{revision} {held:?}")),
     }
@@ -279,12 +283,13 @@ fn c25_nothing_is_said_before_the_first_snapshot() {
 }
 
 #[test]
-fn c19_no_names_mean_everything_only_for_listeners_and_clusters() {
+fn c19_no_names_mean_everything_only_for_types_that_are_listed_in_full() {
     for_both(|protocol| {
         for resource_type in ResourceType::ALL {
             let mut talk = Talk::with(protocol, &[resource(resource_type, "x", "1")]);
             let answered = !talk.ask(resource_type, &[]).is_empty();
-            assert_eq!(answered, matches!(resource_type, C | L), "{resource_type}");
+            let in_full = matches!(resource_type, C | L | ResourceType::ScopedRoute);
+            assert_eq!(answered, in_full, "{resource_type}");
         }
     });
 }
@@ -309,11 +314,11 @@ fn c38_a_request_must_have_a_type_but_not_one_of_ours() {
     let request = |type_url: &str| {
         Request::Sotw(proto::DiscoveryRequest { type_url: type_url.into(), ..Default::default() })
     };
-    assert_eq!(talk.session.on_request(request("")), Err(Violation::MissingTypeUrl));
+    assert_eq!(talk.session.on_request(request(""), NOW), Err(Violation::MissingTypeUrl));
     assert_eq!(talk.request(request("type.googleapis.com/x.Y")), NOTHING);
     assert!(talk.session.unknown_types().eq(["type.googleapis.com/x.Y"]));
     let delta = Request::Delta(proto::DeltaDiscoveryRequest::default());
-    assert_eq!(talk.session.on_request(delta), Err(Violation::WrongProtocol));
+    assert_eq!(talk.session.on_request(delta, NOW), Err(Violation::WrongProtocol));
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl Model {
                 self.say(resource_type, self.wanted(resource_type), [], None);
             }
         }
-        let outputs = self.session.on_snapshot(self.latest.clone());
+        let outputs = self.session.on_snapshot(self.latest.clone(), NOW);
         self.hear(outputs);
     }
 
@@ -134,7 +134,7 @@ impl Model {
 
     fn publish(&mut self, snapshot: Arc<Snapshot>) {
         self.latest = snapshot;
-        let outputs = self.session.on_snapshot(self.latest.clone());
+        let outputs = self.session.on_snapshot(self.latest.clone(), NOW);
         self.hear(outputs);
     }
 
@@ -229,7 +229,7 @@ impl Model {
                 ..Default::default()
             }),
         };
-        let outputs = self.session.on_request(request).expect("in order");
+        let outputs = self.session.on_request(request, NOW).expect("in order");
         self.hear(outputs);
     }
 
@@ -245,7 +245,7 @@ impl Model {
     fn hear(&mut self, outputs: Vec<Output>) {
         for output in outputs {
             if let Output::Send(response) = output {
-                let received = Received::read(response);
+                let received = Received::read(&response);
                 let names: BTreeSet<_> = received.names().into_iter().collect();
                 assert_eq!(names.len(), received.resources.len(), "c26: {received:?}");
                 let says_nothing = received.resources.is_empty() && received.removed.is_empty();
@@ -259,7 +259,7 @@ impl Model {
     fn drain(&mut self) {
         for _ in 0..100 {
             if self.read(None).is_none() {
-                assert!(!self.session.lanes.values().any(Lane::is_in_flight), "someone is stuck");
+                assert!(!self.session.lanes.iter().any(Lane::is_in_flight), "someone is stuck");
                 return;
             }
         }
@@ -268,7 +268,7 @@ impl Model {
 
     /// Checks that the client holds what it should, except what it has refused.
     fn check(&self, resource_type: ResourceType) {
-        let Some(lane) = self.session.lanes.get(&resource_type) else { return };
+        let Some(lane) = self.session.lane(resource_type) else { return };
         if lane.is_holding() {
             return;
         }
@@ -282,7 +282,7 @@ impl Model {
             .collect();
         // Nobody is told that a route is gone, or that endpoints are on SotW; and
         // what a refused route may still need stays.
-        let lags = |t| self.session.lanes.get(&t).is_some_and(Lane::is_holding);
+        let lags = |t| self.session.lane(t).is_some_and(Lane::is_holding);
         let is_told =
             resource_type == C || (resource_type == E && self.protocol == Protocol::Delta);
         let is_told = is_told && !lags(L) && !lags(R);
@@ -312,7 +312,9 @@ proptest! {
             // Nothing of this was ever refused: now nothing may be held.
             model.publish(published(1_000, [9; 3], [9; 3]));
             model.drain();
-            assert!(!model.session.lanes.values().any(Lane::is_holding));
+            for lane in &model.session.lanes {
+                assert!(!lane.is_holding(), "{protocol:?} {lane:#?}");
+            }
             [C, E, R].into_iter().for_each(|resource_type| model.check(resource_type));
         }
     }

@@ -64,10 +64,10 @@ fn c47_a_route_does_not_wait_for_ever() {
     for_both(|protocol| {
         let mut talk = talk(protocol);
         talk.publish(2, &new());
-        let outputs = talk.session.lift_gate();
+        let outputs = talk.session.lift_gate(NOW);
         assert_eq!(talk.hear(outputs), ["route r=2"]);
         assert_eq!(talk.news().last().map(String::as_str), Some("!overdue @2"));
-        let outputs = talk.session.lift_gate();
+        let outputs = talk.session.lift_gate(NOW);
         assert_eq!(talk.hear(outputs), NOTHING, "there is nothing to lift any more");
     });
 }
@@ -114,13 +114,13 @@ fn c27_a_list_that_keeps_a_cluster_has_a_version_of_its_own() {
     let mut talk = talk(Protocol::Sotw);
     let version = |outputs: &[Output]| -> Vec<String> {
         let version = |output: &Output| match output {
-            Output::Send(Response::Sotw(r)) => Some(r.version_info.clone()),
-            Output::Send(Response::Delta(_)) | Output::Report(_) => None,
+            Output::Send(response) => Some(Received::read(response).version),
+            Output::Report(_) => None,
         };
         outputs.iter().filter_map(version).collect()
     };
     let next = snapshot(2, new());
-    let outputs = talk.session.on_snapshot(next.clone());
+    let outputs = talk.session.on_snapshot(next.clone(), NOW);
     assert_eq!(version(&outputs), [format!("{}+1", next.version(C))]);
 }
 

@@ -26,9 +26,20 @@ fn c6_what_was_refused_in_part_is_sent_again_when_it_is_taken_back() {
         let mut talk = Talk::with(protocol, &before);
         talk.ask_and_ack(C, &[]);
         talk.publish(2, &[plain("a", "bad"), plain("b", "2")]);
-        assert_eq!(talk.nack(C, VAGUE), NOTHING);
+        let again = talk.nack(C, VAGUE);
         // The client may have applied b=2 all the same.
-        assert_eq!(talk.publish(3, &before), ["cluster a=1 b=1"]);
+        match protocol {
+            Protocol::Sotw => {
+                assert_eq!(again, NOTHING);
+                assert_eq!(talk.publish(3, &before), ["cluster a=1 b=1"]);
+            }
+            Protocol::Delta => {
+                assert_eq!(again, ["cluster a=bad"]);
+                assert_eq!(talk.publish(3, &before), NOTHING);
+                assert_eq!(talk.nack(C, VAGUE), ["cluster b=1"]);
+                assert_eq!(talk.ack(C), ["cluster a=1"]);
+            }
+        }
     });
 }
 
@@ -76,34 +87,77 @@ fn culprits_are_held_and_the_others_go_on() {
 }
 
 #[test]
-fn a_second_refusal_without_names_holds_everything() {
+fn c5_a_refused_response_is_taken_apart_until_the_culprit_is_found() {
+    let all = ["a", "b", "c", "d"].map(|name| route(name, if name == "c" { "bad" } else { "1" }));
     for_both(|protocol| {
-        let mut talk = Talk::with(protocol, &[route("a", "1"), route("b", "1"), route("c", "1")]);
-        talk.ask(R, &["a", "b", "c"]);
-        assert_eq!(talk.nack(R, "bad 'a'"), ["route b=1 c=1"]);
-        assert_eq!(talk.nack(R, VAGUE), NOTHING);
-        let next = [route("a", "1"), route("b", "2"), route("c", "1")];
-        // b and c were refused together: c may have been right all the time.
-        assert_eq!(talk.publish(2, &next), ["route b=2 c=1"]);
+        let mut talk = Talk::with(protocol, &all);
+        assert_eq!(talk.ask(R, &["a", "b", "c", "d"]), ["route a=1 b=1 c=bad d=1"]);
+        assert_eq!(talk.nack(R, VAGUE), ["route a=1 b=1"]);
+        assert_eq!(talk.ack(R), ["route c=bad d=1"]);
+        assert_eq!(talk.nack(R, VAGUE), ["route c=bad"]);
+        talk.news();
+        assert_eq!(talk.nack(R, VAGUE), ["route d=1"]);
+        assert_eq!(talk.news(), [r#"!nacked route @1 ["c"] ["c"]"#]);
+        assert_eq!(talk.ack(R), NOTHING);
+        assert_eq!(talk.news(), ["!acked route @1", "!settled @1 [Route]"]);
+
+        let mut mended = all.clone();
+        mended[2] = route("c", "2");
+        assert_eq!(talk.publish(2, &mended), ["route c=2"]);
+        assert_eq!(talk.ack(R), NOTHING);
+        assert_eq!(talk.news(), ["!acked route @2", "!settled @2 []"]);
     });
 }
 
 #[test]
-fn a_set_refused_without_names_is_released_when_a_member_vanishes() {
-    let mut talk = Talk::with(Protocol::Delta, &[endpoint("a", "1"), endpoint("b", "1")]);
-    talk.ask(E, &["a", "b"]);
-    assert_eq!(talk.nack(E, VAGUE), NOTHING);
-    assert_eq!(talk.publish(2, &[endpoint("b", "1")]), ["endpoint b=1 -a"]);
+fn while_a_culprit_is_searched_it_is_said_so() {
+    let mut talk = Talk::with(Protocol::Delta, &[plain("a", "1"), plain("b", "1")]);
+    talk.ask(C, &[]);
+    talk.nack(C, VAGUE);
+    assert_eq!(talk.news(), [r#"!nacked cluster @1 ["a", "b"] [] searching"#]);
 }
 
 #[test]
-fn a_refused_set_is_another_without_a_dropped_name() {
+fn what_changes_during_a_search_goes_on_after_it() {
+    let mut talk = Talk::with(Protocol::Delta, &[endpoint("a", "bad"), endpoint("b", "1")]);
+    talk.ask(E, &["a", "b", "c"]);
+    assert_eq!(talk.nack(E, VAGUE), ["endpoint a=bad b=1"], "and not -c");
+    let next = [endpoint("a", "2"), endpoint("b", "1"), endpoint("c", "1")];
+    assert_eq!(talk.publish(2, &next), NOTHING);
+    assert_eq!(talk.nack(E, VAGUE), ["endpoint a=2"]);
+    assert_eq!(talk.ack(E), ["endpoint b=1"]);
+    assert_eq!(talk.ack(E), ["endpoint c=1"]);
+    assert_eq!(talk.ack(E), NOTHING);
+}
+
+#[test]
+fn a_removal_that_was_refused_is_said_again_once_it_is_another() {
+    let both = [endpoint("a", "1"), endpoint("b", "1")];
+    let mut talk = Talk::with(Protocol::Delta, &both);
+    talk.ask_and_ack(E, &["a", "b"]);
+    assert_eq!(talk.publish(2, &both[1..]), ["endpoint -a"]);
+    assert_eq!(talk.nack(E, VAGUE), NOTHING);
+    assert_eq!(talk.publish(3, &[endpoint("a", "2"), endpoint("b", "1")]), ["endpoint a=2"]);
+}
+
+#[test]
+fn a_name_dropped_during_a_search_is_not_tried() {
     for_both(|protocol| {
         let mut talk = Talk::with(protocol, &[route("a", "1"), route("b", "1")]);
         talk.ask(R, &["a", "b"]);
-        assert_eq!(talk.nack(R, VAGUE), NOTHING);
-        assert_eq!(talk.drop(R, &["a"]), ["route b=1"]);
+        assert_eq!(talk.nack(R, VAGUE), ["route a=1"]);
+        assert_eq!(talk.drop(R, &["b"]), NOTHING);
+        assert_eq!(talk.ack(R), NOTHING);
+        assert!(talk.news().contains(&"!settled @1 []".to_owned()));
     });
+}
+
+#[test]
+fn a_held_resource_is_released_when_it_vanishes() {
+    let mut talk = Talk::with(Protocol::Delta, &[endpoint("a", "1")]);
+    talk.ask(E, &["a"]);
+    assert_eq!(talk.nack(E, VAGUE), NOTHING);
+    assert_eq!(talk.publish(2, &[]), ["endpoint -a"]);
 }
 
 #[test]
@@ -134,14 +188,14 @@ fn a_refused_repetition_of_endpoints_is_not_repeated() {
 #[test]
 fn the_clients_own_words_are_kept() {
     let mut session = Session::new(Protocol::Delta);
-    session.on_snapshot(snapshot(9, [plain("a", "1")]));
+    session.on_snapshot(snapshot(9, [plain("a", "1")]), NOW);
     let mut request =
         proto::DeltaDiscoveryRequest { type_url: C.type_url().into(), ..Default::default() };
-    session.on_request(Request::Delta(request.clone())).expect("in order");
+    session.on_request(Request::Delta(request.clone()), NOW).expect("in order");
     let message = "goo.gle/debugproto  a: no\n";
     request.response_nonce = "00000001".into();
     request.error_detail = Some(proto::Status { code: 3, message: message.into() });
-    let outputs = session.on_request(Request::Delta(request)).expect("in order");
+    let outputs = session.on_request(Request::Delta(request), NOW).expect("in order");
     let version = snapshot(1, [plain("a", "1")]).version(C).clone();
     let nacked = Event::Nacked {
         resource_type: C,
@@ -151,6 +205,7 @@ fn the_clients_own_words_are_kept() {
         message: message.into(),
         resources: vec!["a".into()],
         culprits: vec!["a".into()],
+        searching: false,
     };
     assert_eq!(outputs.first(), Some(&Output::Report(nacked)));
 }

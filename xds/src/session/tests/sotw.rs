@@ -160,12 +160,12 @@ fn c25_an_empty_list_is_sent_once_a_snapshot_says_so() {
 fn c27_the_version_on_the_wire_is_the_snapshots_and_not_its_revision() {
     let version = |revision| {
         let mut session = Session::new(Protocol::Sotw);
-        session.on_snapshot(snapshot(revision, [plain("a", "1")]));
+        session.on_snapshot(snapshot(revision, [plain("a", "1")]), NOW);
         let first = proto::DiscoveryRequest { type_url: C.type_url().into(), ..Default::default() };
-        let outputs = session.on_request(Request::Sotw(first)).expect("in order");
+        let outputs = session.on_request(Request::Sotw(first), NOW).expect("in order");
         outputs.into_iter().find_map(|output| match output {
-            Output::Send(Response::Sotw(response)) => Some(response.version_info),
-            Output::Send(Response::Delta(_)) | Output::Report(_) => None,
+            Output::Send(response) => Some(Received::read(&response).version),
+            Output::Report(_) => None,
         })
     };
     assert_eq!(version(1), version(2));

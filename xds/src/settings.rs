@@ -1,0 +1,40 @@
+//! How a server behaves: limits and times, with defaults that suit most.
+
+use std::time::Duration;
+
+/// Limits and times of a server. Start from the default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How long listeners and routes wait for the answer to clusters that they
+    /// need. Longer than the 15 s after which an Envoy gives up on endpoints.
+    pub gate: Duration,
+    /// How long clusters stay once nothing uses them: requests may be under way.
+    pub grace: Duration,
+    /// How long a client may leave what it was sent unread before it is dropped.
+    pub write_deadline: Duration,
+    /// The size of the largest request, in bytes. A client that comes back names
+    /// all that it holds, which can be more than gRPC's usual 4 MiB.
+    pub largest_request: usize,
+    /// How many streams are served at once.
+    pub streams: usize,
+    /// How many of them to the same IP address.
+    pub streams_per_peer: usize,
+    /// How many streams are sent their first responses at once: the others wait for
+    /// their turn, so that a fleet that comes back together is served one by one.
+    pub first_responses: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            gate: Duration::from_secs(20),
+            grace: Duration::from_secs(1),
+            write_deadline: Duration::from_secs(30),
+            largest_request: 64 << 20,
+            streams: 100_000,
+            streams_per_peer: 20_000,
+            first_responses: 64,
+        }
+    }
+}
