@@ -5,7 +5,7 @@ PROFILE ?= dev
 BUILT := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 SERVER := target/$(BUILT)/marchproxy
 
-.PHONY: run test demo bench schema build pages lint unit browser readme
+.PHONY: run test demo bench schema descriptors build pages lint unit browser readme
 
 run: build
 	exec $(SERVER) serve
@@ -49,3 +49,7 @@ bench:
 
 schema: build
 	$(SERVER) schema > schema/api.graphql
+
+# After each change of the version of envoy-types.
+descriptors:
+	scripts/descriptor-set

@@ -9,14 +9,20 @@
 //!   and `google.rpc.Status` that it uses
 //! - [`node`]: `envoy.config.core.v3.Node`, for the one request that needs it
 //!
+//! With the feature `descriptors` there is also a description of all of Envoy's API.
+//!
 //! The tests encode with `envoy-types` and decode with these, and back.
 
+#[cfg(feature = "descriptors")]
+mod descriptors;
 pub mod discovery;
 pub mod node;
 
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "descriptors")]
+pub use descriptors::file_descriptor_set;
 pub use discovery::{
     Any, DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
     Resource, Status,
