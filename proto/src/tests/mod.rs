@@ -1,5 +1,8 @@
 //! Both ways between `envoy-types` and the lite messages.
 
+mod client_status;
+mod load_stats;
+
 use std::collections::HashMap;
 use std::fmt::Debug;
 
