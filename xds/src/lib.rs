@@ -30,16 +30,19 @@
 //! - [`Session`]: one stream as a state machine, over one *lane* per type.
 //! - [`Source`], [`Observer`], [`Event`]: the border to the application.
 //! - [`DiscoveryServer`]: the gRPC services; [`AdsServer`] is the aggregated one alone.
+//! - [`loads`]: reports of load (LRS), to a [`LoadSink`](loads::LoadSink) of yours.
 //! - `testing`: a fake Envoy and more, with the feature of that name.
 //!
 //! This crate knows nothing of what the resources mean, and nothing of a product.
 
 mod batch;
+mod call;
 mod drive;
 mod hash;
 mod interest;
 mod lane;
 mod names;
+pub mod loads;
 mod refusals;
 mod resource;
 mod services;
@@ -54,6 +57,8 @@ pub mod testing;
 
 pub use batch::Response;
 pub use resource::{OtherType, Resource, ResourceType};
+pub use call::CallInfo;
+pub use loads::LoadServer;
 pub use services::{AdsServer, DiscoveryServer, DiscoveryService};
 pub use session::{Output, Request, Session, Violation};
 pub use settings::Settings;

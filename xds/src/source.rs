@@ -196,7 +196,7 @@ fn user_agent_version(node: &proto::Node) -> String {
     }
 }
 
-fn locality(locality: &proto::Locality) -> String {
+pub(crate) fn locality(locality: &proto::Locality) -> String {
     let proto::Locality { region, zone, sub_zone } = locality;
     if region.is_empty() && zone.is_empty() && sub_zone.is_empty() {
         return String::new();

@@ -14,6 +14,7 @@ use tonic::transport::server::TcpIncoming;
 
 mod ads;
 mod fetch;
+mod loads;
 mod paths;
 mod typed;
 

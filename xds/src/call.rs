@@ -1,0 +1,32 @@
+//! What there is to know of a call before its first message.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+/// A call, as the server and its metadata tell of it.
+#[derive(Clone, Default)]
+pub struct CallInfo {
+    /// Where it comes from, if the server knows.
+    pub peer: Option<SocketAddr>,
+    /// Its metadata. Credentials are in there: do not log them.
+    pub headers: http::HeaderMap,
+    /// What the server knows of its connection, such as a client certificate.
+    pub extensions: http::Extensions,
+}
+
+/// Without headers and extensions: there may be credentials in them.
+impl fmt::Debug for CallInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallInfo").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+impl CallInfo {
+    /// Takes a request apart.
+    pub(crate) fn split<T>(request: tonic::Request<T>) -> (Self, T) {
+        let peer = request.remote_addr();
+        let peer = peer.or_else(|| request.extensions().get::<SocketAddr>().copied());
+        let (metadata, extensions, message) = request.into_parts();
+        (Self { peer, headers: metadata.into_headers(), extensions }, message)
+    }
+}
