@@ -31,6 +31,7 @@
 //! - [`Source`], [`Observer`], [`Event`]: the border to the application.
 //! - [`DiscoveryServer`]: the gRPC services; [`AdsServer`] is the aggregated one alone.
 //! - [`loads`]: reports of load (LRS), to a [`LoadSink`](loads::LoadSink) of yours.
+//! - [`Clients`], [`StatusServer`]: how each client stands, resource by resource (CSDS).
 //! - `testing`: a fake Envoy and more, with the feature of that name.
 //!
 //! This crate knows nothing of what the resources mean, and nothing of a product.
@@ -41,9 +42,10 @@ mod drive;
 mod hash;
 mod interest;
 mod lane;
-mod names;
 pub mod loads;
+mod names;
 mod refusals;
+mod report;
 mod resource;
 mod services;
 mod session;
@@ -51,19 +53,24 @@ mod settings;
 mod shelf;
 mod snapshot;
 mod source;
+mod status;
 mod streams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use batch::Response;
-pub use resource::{OtherType, Resource, ResourceType};
 pub use call::CallInfo;
 pub use loads::LoadServer;
+pub use report::{
+    ClientReport, Clients, Membership, Reporting, ResourceRefusal, ResourceReport, ResourceState,
+};
+pub use resource::{OtherType, Resource, ResourceType};
 pub use services::{AdsServer, DiscoveryServer, DiscoveryService};
 pub use session::{Output, Request, Session, Violation};
 pub use settings::Settings;
 pub use snapshot::{Snapshot, SnapshotError};
 pub use source::{Connection, Event, Hello, NodeInfo, Observer, Protocol, Source};
+pub use status::{Authorize, StatusServer, Visibility};
 
 /// Compiles the example in the read-me.
 #[cfg(doctest)]

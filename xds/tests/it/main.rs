@@ -16,6 +16,7 @@ mod ads;
 mod fetch;
 mod loads;
 mod paths;
+mod status;
 mod typed;
 
 const BOTH: [Protocol; 2] = [Protocol::Sotw, Protocol::Delta];
