@@ -192,7 +192,11 @@ mod tests {
                 let (own, shared) = response.frame();
                 let frame = [&own[..], &shared[..]].concat();
                 let message = response.message();
-                assert_eq!(frame[..5], [&[0][..], &(message.len() as u32).to_be_bytes()].concat());
+                assert_eq!(
+                    frame[..5],
+                    [&[0][..], &u32::try_from(message.len()).expect("short").to_be_bytes()]
+                        .concat()
+                );
                 assert_eq!(frame[5..], message);
                 let (nonce, version) = match protocol {
                     Protocol::Sotw => {

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_stream::Stream;
@@ -20,6 +21,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 
 use crate::batch::Response;
+use crate::report::{ClientReport, Clients, Membership, Reporting};
 use crate::session::{Output, Request, Session, Violation};
 use crate::streams::Seat;
 use crate::{Connection, DiscoveryService, Hello, NodeInfo, Protocol, Settings, Source};
@@ -36,6 +38,7 @@ pub(crate) struct Caller<S, R> {
     pub(crate) requests: R,
     /// Its place among the streams that are counted.
     pub(crate) seat: Seat,
+    pub(crate) clients: Clients,
 }
 
 /// What there is to know about a call before its first message.
@@ -65,7 +68,7 @@ struct Served<R> {
     settings: Arc<Settings>,
     requests: R,
     first: Option<Request>,
-    session: Session,
+    shared: Arc<Shared>,
     outputs: VecDeque<Output>,
     admission: Admission,
     /// When listeners and routes stop waiting for their clusters.
@@ -73,6 +76,18 @@ struct Served<R> {
     /// When what nobody uses any more goes.
     grace: Timer,
     _seat: Seat,
+    _membership: Membership,
+}
+
+/// What others may ask about a stream.
+struct Shared {
+    /// Locked for a step at a time, never while anything is written.
+    session: Mutex<Session>,
+    node: NodeInfo,
+    peer: Option<SocketAddr>,
+    protocol: Protocol,
+    service: DiscoveryService,
+    connected_at: SystemTime,
 }
 
 /// Whether a stream may be sent its first responses.
@@ -173,18 +188,28 @@ impl<S: Source, R> Caller<S, R> {
         if !self.settings.grace.is_zero() {
             session = session.with_grace();
         }
+        let shared = Arc::new(Shared {
+            session: Mutex::new(session),
+            node: hello.node.clone(),
+            peer: hello.peer,
+            protocol: self.protocol,
+            service: hello.service,
+            connected_at: now(),
+        });
+        let membership = self.clients.enter(Arc::clone(&shared) as Arc<dyn Reporting>);
         let source = self.source;
         let connecting = Box::pin(async move { source.connect(hello).await });
         let served = Served {
             settings: self.settings,
             requests: self.requests,
             first: Some(first),
-            session,
+            shared,
             outputs: VecDeque::new(),
             admission: Admission::Outside(self.first),
             gate: Timer::default(),
             grace: Timer::default(),
             _seat: self.seat,
+            _membership: membership,
         };
         Ok(Stage::Connecting(connecting, Some(Box::new(served))))
     }
@@ -195,14 +220,13 @@ where
     R: Stream<Item = Result<Request, Status>> + Unpin,
 {
     fn begin(&mut self, connection: &Connection) -> Result<(), Status> {
-        let session = std::mem::replace(&mut self.session, Session::new(Protocol::Delta));
-        self.session = session.withholding(connection.withheld.clone());
+        self.shared.session().withhold(connection.withheld.clone());
         if let Some(first) = self.first.take() {
             // A client that says what it holds is hardly sent anything.
             if matches!(&first, Request::Delta(r) if !r.initial_resource_versions.is_empty()) {
                 self.admission = Admission::Inside;
             }
-            self.outputs = self.session.on_request(first, SystemTime::now())?.into();
+            self.outputs = self.shared.session().on_request(first, now())?.into();
         }
         Ok(())
     }
@@ -225,22 +249,23 @@ where
             // An ACK that is already here is heard before a new push.
             if let Poll::Ready(request) = Pin::new(&mut self.requests).poll_next(cx) {
                 let Some(request) = request.transpose()? else { return Poll::Ready(Ok(None)) };
-                self.outputs = self.session.on_request(request, SystemTime::now())?.into();
+                self.outputs = self.shared.session().on_request(request, now())?.into();
                 continue;
             }
             if self.poll_admission(cx).is_ready()
                 && let Poll::Ready(snapshot) = connection.snapshots.as_mut().poll_next(cx)
             {
                 let Some(snapshot) = snapshot else { return Poll::Ready(Ok(None)) };
-                self.outputs = self.session.on_snapshot(snapshot, SystemTime::now()).into();
+                self.outputs = self.shared.session().on_snapshot(snapshot, now()).into();
                 continue;
             }
-            if self.gate.poll(cx, self.session.is_gated(), self.settings.gate) {
-                self.outputs = self.session.lift_gate(SystemTime::now()).into();
+            let mut session = self.shared.session();
+            if self.gate.poll(cx, session.is_gated(), self.settings.gate) {
+                self.outputs = session.lift_gate(now()).into();
                 continue;
             }
-            if self.grace.poll(cx, self.session.is_in_grace(), self.settings.grace) {
-                self.outputs = self.session.end_grace(SystemTime::now()).into();
+            if self.grace.poll(cx, session.is_in_grace(), self.settings.grace) {
+                self.outputs = session.end_grace(now()).into();
                 continue;
             }
             return Poll::Pending;
@@ -268,6 +293,29 @@ where
     }
 }
 
+// === impl Shared ===
+
+impl Shared {
+    fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock()
+    }
+}
+
+impl Reporting for Shared {
+    fn report(&self) -> ClientReport {
+        ClientReport {
+            node: self.node.clone(),
+            peer: self.peer,
+            protocol: self.protocol,
+            service: self.service,
+            connected_at: self.connected_at,
+            resources: self.session().report(),
+        }
+    }
+}
+
+// === impl Timer ===
+
 impl Timer {
     /// Whether its time is up. It runs only while something `waits`.
     fn poll(&mut self, cx: &mut Context<'_>, waits: bool, time: Duration) -> bool {
@@ -282,6 +330,11 @@ impl Timer {
         }
         is_up
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the engine does without chrono")]
+fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 /// Who the client says it is. It must say so in its first request.

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Weak};
+
+use parking_lot::Mutex;
 
 /// A set of names, sorted. Cheap to clone; equal sets share their memory.
 #[derive(Clone, Default)]
@@ -64,7 +66,7 @@ impl Names {
         if len == 0 {
             return Self::default();
         }
-        let mut sets = SETS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sets = SETS.lock();
         if let Some(set) = sets.by_hash.get(&hash).and_then(Weak::upgrade)
             && set.names.len() == len
         {
@@ -193,7 +195,7 @@ mod tests {
         for index in 0..10_000 {
             names(&[&format!("sweep-{index}")]);
         }
-        let kept = SETS.lock().unwrap_or_else(PoisonError::into_inner).by_hash.len();
+        let kept = SETS.lock().by_hash.len();
         assert!(kept < 1_000, "{kept} sets are kept");
     }
 }

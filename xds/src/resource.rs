@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use marchproxy_proto as proto;
+use parking_lot::RwLock;
 use prost::Message;
 
 use crate::hash::Hasher;
@@ -84,7 +85,7 @@ impl ResourceType {
     pub fn from_type_url(type_url: &str) -> Option<Self> {
         let known = Self::ALL.into_iter().find(|known| known.type_url() == type_url);
         known.or_else(|| {
-            let others = OTHERS.read().unwrap_or_else(PoisonError::into_inner);
+            let others = OTHERS.read();
             others.get(type_url).map(|&other| Self::Other(OtherType(other)))
         })
     }
@@ -98,7 +99,7 @@ impl ResourceType {
         if let Some(known) = Self::from_type_url(type_url) {
             return known;
         }
-        let mut others = OTHERS.write().unwrap_or_else(PoisonError::into_inner);
+        let mut others = OTHERS.write();
         let other = others.get(type_url).copied().unwrap_or_else(|| {
             let other: &'static str = Box::leak(type_url.into());
             others.insert(other);

@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::batch::Batch;
 use crate::hash::Hasher;
@@ -187,7 +189,7 @@ impl Shelf {
     /// What differs from `from`; everything, if there is none.
     pub(crate) fn diff(&self, from: Option<&Self>) -> Arc<Diff> {
         let id = from.map_or(0, Self::id);
-        let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ways = self.ways.lock();
         if let Some((_, diff)) = ways.diffs.iter().find(|(known, _)| *known == id) {
             return Arc::clone(diff);
         }
@@ -228,7 +230,7 @@ impl Shelf {
         let diff = from.map(|from| self.diff(Some(from)));
         let id = from.map_or(0, Self::id);
         let way = Way { protocol, from: id, interest: interest.clone() };
-        let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ways = self.ways.lock();
         if let Some((_, batch)) = ways.batches.iter().find(|(known, _)| *known == way) {
             return Arc::clone(batch);
         }

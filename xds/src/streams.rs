@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tonic::Status;
 
 use crate::Settings;
@@ -28,7 +29,7 @@ pub(crate) struct Seat {
 impl Streams {
     /// Takes a place, if there is one left.
     pub(crate) fn take(&self, peer: Option<IpAddr>, settings: &Settings) -> Result<Seat, Status> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.0.lock();
         if counts.all >= settings.streams {
             let all = settings.streams;
             return Err(Status::resource_exhausted(format!("{all} streams are served already")));
@@ -49,7 +50,7 @@ impl Streams {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut counts = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.streams.0.lock();
         counts.all -= 1;
         if let Some(peer) = self.peer
             && let Some(of_peer) = counts.by_peer.get_mut(&peer)

@@ -32,6 +32,7 @@ use crate::{Event, Protocol, Resource, ResourceType};
 
 mod list;
 mod part;
+mod report;
 
 /// How many of the last responses are remembered, to tell when what came.
 const STAMPS: usize = 8;
@@ -176,7 +177,7 @@ impl Lane {
         self.answered = true;
         Some(match error {
             None => self.accept(*answered, now),
-            Some(error) => self.refuse(*answered, error, now),
+            Some(error) => self.refuse(&answered, error, now),
         })
     }
 
@@ -215,11 +216,11 @@ impl Lane {
         event
     }
 
-    fn refuse(&mut self, answered: InFlight, error: &proto::Status, now: SystemTime) -> Event {
+    fn refuse(&mut self, answered: &InFlight, error: &proto::Status, now: SystemTime) -> Event {
         let message = head(&error.message, LONGEST_MESSAGE);
         let reason = Reason { message: message.into(), at: now };
         let told: Vec<_> = answered.batch.content().map(|(name, _)| name.clone()).collect();
-        let culprits = culprits(message, told.iter());
+        let culprits = culprits(message, &told);
         self.stamp(Stamp {
             revision: answered.revision,
             sent_at: answered.sent_at,
@@ -230,7 +231,7 @@ impl Lane {
             self.refusals.hold(list::content(&answered.batch), reason);
             culprits.into_iter().collect()
         } else {
-            self.refuse_in_part(&answered, &culprits, reason)
+            self.refuse_in_part(answered, &culprits, reason)
         };
         self.accepted = None;
         self.dirty = true;

@@ -25,7 +25,7 @@ use self::catalog::Method;
 use self::wire::{Requests, Responses};
 use crate::drive::{Call, Caller, Drive};
 use crate::streams::Streams;
-use crate::{Protocol, Settings, Source};
+use crate::{Clients, Protocol, Settings, Source};
 
 mod catalog;
 mod fetch;
@@ -52,6 +52,7 @@ struct Backend<S> {
     settings: Arc<Settings>,
     streams: Streams,
     first: Arc<Semaphore>,
+    clients: Clients,
 }
 
 impl<S: Source> DiscoveryServer<S> {
@@ -64,6 +65,11 @@ impl<S: Source> DiscoveryServer<S> {
     #[must_use]
     pub fn with_settings(self, settings: Settings) -> Self {
         Self(Backend::new(self.0.source, self.0.stop, settings))
+    }
+
+    /// The streams that it serves, to be asked how they stand.
+    pub fn clients(&self) -> Clients {
+        self.0.clients.clone()
     }
 
     /// Routes to every service, for tonic's server, next to others.
@@ -141,7 +147,7 @@ impl<S: Source> Backend<S> {
     fn new(source: Arc<S>, stop: CancellationToken, settings: Settings) -> Self {
         let first = Arc::new(Semaphore::new(settings.first_responses.max(1)));
         let (settings, streams) = (Arc::new(settings), Streams::default());
-        Self { source, stop, settings, streams, first }
+        Self { source, stop, settings, streams, first, clients: Clients::default() }
     }
 
     fn answer<B>(
@@ -208,6 +214,7 @@ impl<S: Source> Backend<S> {
             stop: self.stop.clone(),
             settings: Arc::clone(&self.settings),
             first: Arc::clone(&self.first),
+            clients: self.clients.clone(),
             protocol,
             call,
             requests,
@@ -246,6 +253,7 @@ impl<S> Clone for Backend<S> {
             settings: Arc::clone(&self.settings),
             streams: self.streams.clone(),
             first: Arc::clone(&self.first),
+            clients: self.clients.clone(),
         }
     }
 }

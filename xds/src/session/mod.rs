@@ -11,6 +11,7 @@ use marchproxy_proto as proto;
 
 use crate::batch::Response;
 use crate::lane::{Lane, Push};
+use crate::report::{ResourceReport, ResourceState};
 use crate::{Event, Protocol, Resource, ResourceType, Snapshot};
 
 #[cfg(test)]
@@ -120,11 +121,9 @@ impl Session {
         self
     }
 
-    /// Answers nothing to requests for these types.
-    #[must_use]
-    pub fn withholding(mut self, types: Vec<ResourceType>) -> Self {
+    /// Answers nothing to requests for these types from now on.
+    pub fn withhold(&mut self, types: Vec<ResourceType>) {
         self.withheld = types;
-        self
     }
 
     /// Takes in what the client says.
@@ -199,6 +198,38 @@ impl Session {
     /// Whether the client owes an answer, of whatever type.
     pub fn is_in_flight(&self) -> bool {
         self.lanes.iter().any(Lane::is_in_flight)
+    }
+
+    /// How each resource stands that the client asked for.
+    ///
+    /// A cluster is *warming* once the client has asked for, or was sent again, the
+    /// endpoints that it needs, and has not answered to the cluster itself.
+    pub fn report(&self) -> Vec<ResourceReport> {
+        let mut reports = Vec::new();
+        let Some(snapshot) = &self.snapshot else { return reports };
+        for lane in &self.lanes {
+            lane.report(snapshot.shelf(lane.resource_type()), &mut reports);
+        }
+        let clusters = self.lane(ResourceType::Cluster).filter(|lane| lane.is_in_flight());
+        let endpoints = self.lane(ResourceType::Endpoint);
+        if let (Some(clusters), Some(endpoints)) = (clusters, endpoints)
+            && endpoints.sent_at() >= clusters.sent_at()
+        {
+            let is_sent = |report: &&mut ResourceReport| {
+                report.resource_type == ResourceType::Cluster && report.state == ResourceState::Sent
+            };
+            for report in reports.iter_mut().filter(is_sent) {
+                let cluster = snapshot.find(ResourceType::Cluster, &report.name);
+                let required = cluster.map_or(&[][..], |cluster| cluster.requires());
+                if required.iter().any(|(required, name)| {
+                    *required == ResourceType::Endpoint && endpoints.covers(name)
+                }) {
+                    report.state = ResourceState::Warming;
+                    report.since = endpoints.sent_at();
+                }
+            }
+        }
+        reports
     }
 
     /// The types asked for that this engine does not serve.
