@@ -47,6 +47,7 @@ mod names;
 mod refusals;
 mod report;
 mod resource;
+mod serve;
 mod services;
 mod session;
 mod settings;
@@ -65,6 +66,7 @@ pub use report::{
     ClientReport, Clients, Membership, Reporting, ResourceRefusal, ResourceReport, ResourceState,
 };
 pub use resource::{OtherType, Resource, ResourceType};
+pub use serve::Server;
 pub use services::{AdsServer, DiscoveryServer, DiscoveryService};
 pub use session::{Output, Request, Session, Violation};
 pub use settings::Settings;

@@ -11,6 +11,13 @@ pub struct Settings {
     pub gate: Duration,
     /// How long clusters stay once nothing uses them: requests may be under way.
     pub grace: Duration,
+    /// How often a connection is asked whether its client is still there.
+    pub keepalive: Duration,
+    /// How long the client has to answer to that.
+    pub keepalive_answer: Duration,
+    /// After what time a connection is ended, in good order, so that the clients of
+    /// several servers spread over them again; a fifth less or so. Never if `None`.
+    pub connection_age: Option<Duration>,
     /// How long a client may leave what it was sent unread before it is dropped.
     pub write_deadline: Duration,
     /// The size of the largest request, in bytes. A client that comes back names
@@ -30,6 +37,9 @@ impl Default for Settings {
         Self {
             gate: Duration::from_secs(20),
             grace: Duration::from_secs(1),
+            keepalive: Duration::from_secs(30),
+            keepalive_answer: Duration::from_secs(10),
+            connection_age: None,
             write_deadline: Duration::from_secs(30),
             largest_request: 64 << 20,
             streams: 100_000,

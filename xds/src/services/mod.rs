@@ -24,6 +24,7 @@ use tonic_prost::ProstCodec;
 use self::catalog::Method;
 use self::wire::{Requests, Responses};
 use crate::drive::{Call, Caller, Drive};
+use crate::serve::ConnectionEnd;
 use crate::streams::Streams;
 use crate::{Clients, Protocol, Settings, Source};
 
@@ -207,11 +208,12 @@ impl<S: Source> Backend<S> {
             Ok(seat) => seat,
             Err(status) => return status.into_http(),
         };
+        let end = call.extensions.get::<ConnectionEnd>().map(|end| end.0.clone());
         let largest = self.settings.largest_request;
         let requests = Requests::new(Box::pin(body), service, protocol, largest);
         let drive = Drive::new(Caller {
             source: Arc::clone(&self.source),
-            stop: self.stop.clone(),
+            stop: end.unwrap_or_else(|| self.stop.clone()),
             settings: Arc::clone(&self.settings),
             first: Arc::clone(&self.first),
             clients: self.clients.clone(),

@@ -2,20 +2,23 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use marchproxy_proto as proto;
 use marchproxy_xds::testing::{FakeEnvoy, FakeSource, News};
-use marchproxy_xds::{DiscoveryServer, DiscoveryService, Event, Protocol, ResourceType};
+use marchproxy_xds::{
+    DiscoveryServer, DiscoveryService, Event, Protocol, ResourceType, Server, Settings,
+};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 mod ads;
 mod fetch;
 mod loads;
 mod paths;
+mod serve;
 mod status;
 mod typed;
 
@@ -32,16 +35,23 @@ struct Plane {
 
 impl Plane {
     async fn start() -> Self {
+        // Tests wait for what is gone, so it goes at once.
+        let mut settings = Settings::default();
+        settings.grace = Duration::ZERO;
+        Self::start_with(settings).await
+    }
+
+    async fn start_with(settings: Settings) -> Self {
         let source = Arc::new(FakeSource::default());
         let stop = CancellationToken::new();
         let socket = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = socket.local_addr().expect("an address");
-        let routes = DiscoveryServer::new(source.clone(), stop.clone()).into_routes();
-        let server = Server::builder().add_routes(routes);
+        let discovery = DiscoveryServer::new(source.clone(), stop.clone());
+        let discovery = discovery.with_settings(settings.clone());
+        let server = Server::new(discovery.into_routes(), settings);
+        let incoming = TcpIncoming::from(socket).with_nodelay(Some(true));
         let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            server.serve_with_incoming(TcpIncoming::from(socket)).await.expect("it serves");
-        });
+        tasks.spawn(server.serve(incoming, stop.clone()));
         Self { addr, source, stop, _tasks: tasks }
     }
 
