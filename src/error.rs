@@ -25,6 +25,12 @@ pub enum Error {
     /// The user may not do this.
     #[error("your role does not allow this")]
     Forbidden,
+    /// A node did not prove who it is.
+    #[error("the node is not let in: {0}")]
+    UnprovenNode(&'static str),
+    /// A node proved who it is, and may not be what it says it is.
+    #[error("the node is not let in: {0}")]
+    ForbiddenNode(String),
     /// There is no such thing, or none that the user may see.
     #[error("there is no {kind} {id}")]
     NotFound {
@@ -95,6 +101,8 @@ impl Error {
             }
             Self::Unauthenticated(_)
             | Self::Forbidden
+            | Self::UnprovenNode(_)
+            | Self::ForbiddenNode(_)
             | Self::NotFound { .. }
             | Self::InUse { .. }
             | Self::Internal(_) => self,
@@ -108,6 +116,8 @@ impl Error {
             Self::AlreadyExists { path, .. } => path,
             Self::Unauthenticated(_)
             | Self::Forbidden
+            | Self::UnprovenNode(_)
+            | Self::ForbiddenNode(_)
             | Self::NotFound { .. }
             | Self::InUse { .. }
             | Self::Internal(_) => &[],
@@ -118,10 +128,12 @@ impl Error {
     pub fn codes(&self) -> Codes {
         let codes = |graphql, http, grpc| Codes { graphql, http, grpc };
         match self {
-            Self::Unauthenticated(_) => {
+            Self::Unauthenticated(_) | Self::UnprovenNode(_) => {
                 codes("UNAUTHENTICATED", StatusCode::UNAUTHORIZED, Code::Unauthenticated)
             }
-            Self::Forbidden => codes("FORBIDDEN", StatusCode::FORBIDDEN, Code::PermissionDenied),
+            Self::Forbidden | Self::ForbiddenNode(_) => {
+                codes("FORBIDDEN", StatusCode::FORBIDDEN, Code::PermissionDenied)
+            }
             Self::NotFound { .. } => codes("NOT_FOUND", StatusCode::NOT_FOUND, Code::NotFound),
             Self::AlreadyExists { .. } => {
                 codes("ALREADY_EXISTS", StatusCode::CONFLICT, Code::AlreadyExists)

@@ -7,6 +7,7 @@ use sea_orm_migration::async_trait::async_trait;
 pub use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 mod m20261123_000001_first_tables;
+mod m20261125_000002_node_credentials;
 
 /// All steps in order.
 #[derive(Debug)]
@@ -15,6 +16,9 @@ pub struct Migrator;
 #[async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261123_000001_first_tables::Migration)]
+        vec![
+            Box::new(m20261123_000001_first_tables::Migration),
+            Box::new(m20261125_000002_node_credentials::Migration),
+        ]
     }
 }

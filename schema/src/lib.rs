@@ -8,6 +8,8 @@
 
 pub mod listener;
 pub mod node_group;
+pub mod node_group_key;
+pub mod node_token;
 pub mod route;
 pub mod route_backend;
 pub mod service;

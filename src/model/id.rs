@@ -46,6 +46,8 @@ ids! {
     ListenerId,
     /// Names a node group; existing clients call it a cluster id.
     NodeGroupId,
+    /// Names a node token.
+    NodeTokenId,
     /// Names a route.
     RouteId,
     /// Names a service.

@@ -16,6 +16,7 @@ mod listener;
 mod name;
 mod net;
 mod node_group;
+mod node_token;
 mod page;
 mod quantity;
 mod re2;
@@ -28,12 +29,13 @@ pub use desired::DesiredState;
 pub use http::{
     HeaderName, HttpMethod, HttpPath, PathMatch, Pattern, PatternError, RedirectCode, TextMatch,
 };
-pub use id::{IdError, ListenerId, NodeGroupId, Revision, RouteId, ServiceId, UserId};
+pub use id::{IdError, ListenerId, NodeGroupId, NodeTokenId, Revision, RouteId, ServiceId, UserId};
 pub use invalid::{At, Invalid};
 pub use listener::{Listener, ListenerChange, ListenerProtocol, ListenerSpec};
 pub use name::{Name, NameError};
 pub use net::{Host, HostError, HostPattern, Port, PortError};
 pub use node_group::{NodeGroup, NodeGroupChange, NodeGroupSpec, RuntimeKey, RuntimeValue};
+pub use node_token::{BoundNode, BoundNodeError, NodeToken, NodeTokenSpec, TokenHash};
 pub use page::Page;
 pub use quantity::{Millis, QuantityError, Timeout, Weight};
 pub use re2::NotRe2;

@@ -8,6 +8,7 @@
 mod connect;
 mod listeners;
 mod node_groups;
+mod node_tokens;
 mod routes;
 mod rows;
 mod services;
