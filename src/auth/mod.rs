@@ -1,11 +1,16 @@
 //! Floor 2: who is asking, and may they.
 
+mod node;
 pub mod password;
 mod token;
 
 use crate::error::{Error, Result};
 use crate::model::{Role, User, UserId, Username};
 
+pub use node::{
+    ConnectionInfo, Lease, NodeAccess, NodeAuth, NodeCredential, NodeSecret, PresentedToken,
+    SecretKind,
+};
 pub use token::{AccessToken, Tokens};
 
 /// Who asks for something.
