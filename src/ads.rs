@@ -5,15 +5,18 @@ use marchproxy_xds::{Connection, Hello, Source};
 use tonic::Status;
 
 use crate::app::{Admission, App};
+use crate::auth::NodeCredential;
 use crate::error::Error;
 
 impl Source for App {
     async fn connect(&self, hello: Hello) -> Result<Connection, Status> {
-        let Admission { snapshots, observer } = self.admit(hello).await.map_err(|e| status(&e))?;
+        let credential = NodeCredential::read(&hello.headers, &hello.extensions);
+        let admission = self.admit(hello, &credential).await.map_err(|e| status(&e))?;
+        let Admission { snapshots, observer, withheld } = admission;
         Ok(Connection {
             snapshots: Box::pin(snapshots.map(|published| published.snapshot)),
             observer: Box::new(observer),
-            withheld: Vec::new(),
+            withheld,
         })
     }
 }

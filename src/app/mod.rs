@@ -9,6 +9,7 @@
 mod health;
 mod listeners;
 mod node_groups;
+mod node_tokens;
 mod nodes;
 mod rollout;
 mod routes;
@@ -23,7 +24,7 @@ use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use marchproxy_xds::{ResourceType, Snapshot};
 use tokio::task::spawn_blocking;
 
-use crate::auth::{Actor, Tokens};
+use crate::auth::{Actor, NodeAccess, Tokens};
 use crate::compile::{TYPES, compile};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
@@ -35,7 +36,8 @@ use crate::store::{Store, Tx};
 
 pub use health::Health;
 pub use listeners::NewListener;
-pub use nodes::{Admission, Watcher};
+pub use node_tokens::NewNodeToken;
+pub use nodes::{Admission, Identity, Watcher};
 pub use rollout::{NodeProgress, Outcome, Progress, Quorum, WaitFor};
 pub use routes::NewRoute;
 pub use services::{NewService, envoy_cluster};
@@ -53,6 +55,7 @@ struct Parts {
     nodes: Arc<Nodes>,
     nudge: Nudge,
     tokens: Tokens,
+    access: NodeAccess,
     /// The group that is meant where none is named. It cannot be deleted.
     default_group: NodeGroupId,
 }
@@ -88,9 +91,10 @@ impl App {
         nodes: Arc<Nodes>,
         nudge: Nudge,
         tokens: Tokens,
+        access: NodeAccess,
         default_group: NodeGroupId,
     ) -> Self {
-        Self(Arc::new(Parts { store, hub, nodes, nudge, tokens, default_group }))
+        Self(Arc::new(Parts { store, hub, nodes, nudge, tokens, access, default_group }))
     }
 
     /// The group that is meant where none is named.

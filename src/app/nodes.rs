@@ -4,14 +4,28 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::stream::{BoxStream, StreamExt as _};
-use marchproxy_xds::{Event, Hello, NodeInfo, Observer};
+use marchproxy_xds::{Event, Hello, NodeInfo, Observer, ResourceType};
 
 use super::{App, now};
-use crate::auth::Actor;
-use crate::error::Result;
+use crate::auth::{Actor, Lease, NodeAuth, NodeCredential, PresentedToken, SecretKind};
+use crate::error::{Error, Result};
 use crate::hub::Published;
 use crate::model::{Name, NodeGroup, NodeGroupId};
 use crate::nodes::{Cause, Matched, NodeChange, NodeId, NodeStatus, Nodes};
+use crate::store::Tx;
+
+/// Who a node is, as far as it has proved it.
+#[derive(Debug)]
+pub struct Identity {
+    /// The group that it belongs to.
+    pub group: NodeGroup,
+    /// Why it does.
+    pub matched: Matched,
+    /// How long that holds: whatever was opened for the node ends with it.
+    pub lease: Lease,
+    /// The types that it must not be given over its connection.
+    pub withheld: Vec<ResourceType>,
+}
 
 /// A proxy that was let in: what it is given, and who hears what it answers.
 pub struct Admission {
@@ -19,6 +33,8 @@ pub struct Admission {
     pub snapshots: BoxStream<'static, Published>,
     /// Takes note of its answers; dropped when it goes away.
     pub observer: Watcher,
+    /// The types that it is not given.
+    pub withheld: Vec<ResourceType>,
 }
 
 /// Takes note of what one node answers.
@@ -56,12 +72,14 @@ impl App {
     }
 
     /// Lets a proxy in, to the group that it belongs to.
-    #[tracing::instrument(skip_all, fields(node.id = hello.node.id, peer.addr = ?hello.peer))]
-    pub async fn admit(&self, hello: Hello) -> Result<Admission> {
-        let (group, matched) = self.group_of(&hello.node).await?;
+    #[tracing::instrument(skip_all, fields(node.id = hello.node.id))]
+    pub async fn admit(&self, mut hello: Hello, credential: &NodeCredential) -> Result<Admission> {
+        hello.peer = hello.peer.or(credential.connection().peer);
+        let identity = self.identify(credential, &hello.node).await?;
+        let Identity { group, matched, lease, withheld } = identity;
         // Followed before it is announced, so that it misses nothing after.
-        let snapshots = self.0.hub.follow(group.id).boxed();
-        let name = hello.node.id.clone();
+        let snapshots = self.0.hub.follow(group.id).take_until(lease.ended()).boxed();
+        let (name, peer) = (hello.node.id.clone(), hello.peer);
         let id = self.0.nodes.connect(connected(hello, group.id, matched));
         if matched == Matched::Fallback {
             tracing::warn!(
@@ -69,30 +87,158 @@ impl App {
                 "a node names no group that there is: it is given the default one's"
             );
         }
-        tracing::info!(node_group.id = %group.id, ?matched, "a node connected");
+        if !withheld.is_empty() {
+            tracing::warn!(
+                node_group.id = %group.id, ?peer, ?withheld,
+                "a node is given no secrets: others could read along (see XDS_TLS_CERT, or \
+                 XDS_ALLOW_PLAINTEXT_SECRETS)"
+            );
+        }
+        tracing::info!(node_group.id = %group.id, ?peer, ?matched, "a node connected");
         let nodes = Arc::clone(&self.0.nodes);
-        Ok(Admission { snapshots, observer: Watcher { nodes, group: group.id, id, name } })
+        let observer = Watcher { nodes, group: group.id, id, name };
+        Ok(Admission { snapshots, observer, withheld })
     }
 
-    /// Which group a node belongs to, and why.
-    async fn group_of(&self, node: &NodeInfo) -> Result<(NodeGroup, Matched)> {
-        let tx = self.0.store.read().await?;
-        if let Some(id) = group_in(&node.id)
-            && let Some(group) = tx.find_node_group_by_id(id).await?
-        {
-            return Ok((group, Matched::Id));
-        }
-        let in_metadata = node.metadata.get("node_group").map(String::as_str);
-        let named = [(in_metadata, Matched::Metadata), (Some(&*node.cluster), Matched::Cluster)];
-        for (name, matched) in named {
-            if let Some(Ok(name)) = name.map(|name| Name::try_from(name.to_owned()))
-                && let Some(group) = tx.find_node_group(&name).await?
-            {
-                return Ok((group, matched));
+    /// Which group a node belongs to, by what it proves or, if it has to prove
+    /// nothing, by what it says.
+    ///
+    /// For every service that nodes call. `UnprovenNode` without a good
+    /// credential, `ForbiddenNode` if the credential is not for what `node` says.
+    pub async fn identify(&self, credential: &NodeCredential, node: &NodeInfo) -> Result<Identity> {
+        let identified = match self.0.access.auth() {
+            NodeAuth::None => self.by_word(node).await,
+            NodeAuth::Token => self.by_token(*credential.token()?, node).await,
+            NodeAuth::Mtls => self.by_certificate(&credential.certificate_names()?, node).await,
+        };
+        let connection = credential.connection();
+        match identified {
+            Ok((group, matched, lease)) => {
+                let private = self.0.access.gives_secrets(connection);
+                let withheld = if private { vec![] } else { vec![ResourceType::Secret] };
+                Ok(Identity { group, matched, lease, withheld })
+            }
+            Err(error) => {
+                let peer = connection.peer;
+                tracing::warn!(node.id, ?peer, reason = %error, "refused a node");
+                Err(error)
             }
         }
-        Ok((tx.node_group(self.default_group()).await?, Matched::Fallback))
     }
+
+    async fn by_word(&self, node: &NodeInfo) -> Result<(NodeGroup, Matched, Lease)> {
+        let tx = self.0.store.read().await?;
+        for matched in NAMING {
+            if let Some(group) = named(&tx, node, matched).await? {
+                return Ok((group, matched, Lease::for_good()));
+            }
+        }
+        let group = tx.node_group(self.default_group()).await?;
+        Ok((group, Matched::Fallback, Lease::for_good()))
+    }
+
+    async fn by_token(
+        &self,
+        token: PresentedToken,
+        node: &NodeInfo,
+    ) -> Result<(NodeGroup, Matched, Lease)> {
+        const UNKNOWN: Error = Error::UnprovenNode("this token is unknown, or was revoked");
+        // Before the token is looked up, so that no revocation is missed.
+        let revoked = self.0.access.revocations();
+        let tx = self.0.store.read().await?;
+        let PresentedToken { kind, hash } = token;
+        let (group, matched, expires_at) = match kind {
+            SecretKind::GroupKey => {
+                let group = tx.find_node_group_of_key(hash).await?.ok_or(UNKNOWN)?;
+                (group, Matched::GroupKey, None)
+            }
+            SecretKind::NodeToken => {
+                let token = tx.find_node_token(hash).await?.ok_or(UNKNOWN)?;
+                if token.has_expired(now()) {
+                    return Err(Error::UnprovenNode("this token has expired"));
+                }
+                if token.spec.node.is_some_and(|bound| bound.as_str() != node.id) {
+                    let why = "its token is bound to another `node.id`";
+                    return Err(Error::ForbiddenNode(why.to_owned()));
+                }
+                (token.group, Matched::NodeToken, token.spec.expires_at)
+            }
+        };
+        let group = tx.node_group(group).await?;
+        check_word(&tx, node, &group, &format!("its {kind}")).await?;
+        Ok((group, matched, Lease::of_token(hash, expires_at, revoked)))
+    }
+
+    async fn by_certificate(
+        &self,
+        names: &[Name],
+        node: &NodeInfo,
+    ) -> Result<(NodeGroup, Matched, Lease)> {
+        let tx = self.0.store.read().await?;
+        let mut groups = vec![];
+        for name in names {
+            groups.extend(tx.find_node_group(name).await?);
+        }
+        let mut groups = groups.into_iter();
+        let group = match (groups.next(), groups.next()) {
+            (Some(group), None) => group,
+            (None, _) => {
+                let why = "its certificate names no node group that there is";
+                return Err(Error::ForbiddenNode(why.to_owned()));
+            }
+            (Some(a), Some(b)) => {
+                let (a, b) = (a.spec.name, b.spec.name);
+                let why = format!("its certificate names more than one node group: {a}, {b}");
+                return Err(Error::ForbiddenNode(why));
+            }
+        };
+        check_word(&tx, node, &group, "its certificate").await?;
+        Ok((group, Matched::Certificate, Lease::for_good()))
+    }
+}
+
+/// How a node can name a group; the first that names one counts.
+const NAMING: [Matched; 3] = [Matched::Id, Matched::Metadata, Matched::Cluster];
+
+/// The group that a node names in one of these ways, if there is such a group.
+async fn named(tx: &Tx, node: &NodeInfo, how: Matched) -> Result<Option<NodeGroup>> {
+    let name = match how {
+        Matched::Id => {
+            return match group_in(&node.id) {
+                Some(id) => tx.find_node_group_by_id(id).await,
+                None => Ok(None),
+            };
+        }
+        Matched::Metadata => node.metadata.get("node_group"),
+        Matched::Cluster => Some(&node.cluster),
+        Matched::Fallback | Matched::GroupKey | Matched::NodeToken | Matched::Certificate => None,
+    };
+    match name.map(|name| Name::try_from(name.clone())) {
+        Some(Ok(name)) => tx.find_node_group(&name).await,
+        Some(Err(_)) | None => Ok(None),
+    }
+}
+
+/// Refuses a node that names another group than the one it has proved.
+async fn check_word(tx: &Tx, node: &NodeInfo, proved: &NodeGroup, by: &str) -> Result<()> {
+    for how in NAMING {
+        let Some(said) = named(tx, node, how).await? else { continue };
+        if said.id != proved.id {
+            let field = match how {
+                Matched::Metadata => "node.metadata.node_group",
+                Matched::Cluster => "node.cluster",
+                Matched::Id
+                | Matched::Fallback
+                | Matched::GroupKey
+                | Matched::NodeToken
+                | Matched::Certificate => "node.id",
+            };
+            let (said, proved) = (&said.spec.name, &proved.spec.name);
+            let why = format!("its `{field}` names the group {said}, and {by} is for {proved}");
+            return Err(Error::ForbiddenNode(why));
+        }
+    }
+    Ok(())
 }
 
 /// The group in a node id of the form `cluster-<group id>`.

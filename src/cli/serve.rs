@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::print;
 use crate::app::{App, Setup};
-use crate::auth::Tokens;
+use crate::auth::{NodeAccess, NodeAuth, Tokens};
 use crate::config::ServeConfig;
 use crate::hub::Hub;
 use crate::model::Username;
@@ -51,7 +51,8 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let (hub, nodes) = (Hub::new(), Nodes::new());
     let (publisher, nudge) = Publisher::new(store.clone(), hub.clone(), nodes.clone());
     publisher.reconcile().await?; // so that a proxy that is waiting gets it at once
-    let app = App::new(store.clone(), hub, nodes, nudge, tokens, setup.default_group);
+    let access = NodeAccess::new(NodeAuth::None, false);
+    let app = App::new(store.clone(), hub, nodes, nudge, tokens, access, setup.default_group);
 
     let welcome = Welcome {
         http: http.address()?,

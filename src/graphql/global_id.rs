@@ -4,7 +4,9 @@ use async_graphql::ID;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 
-use crate::model::{At as _, Invalid, ListenerId, NodeGroupId, RouteId, ServiceId, UserId};
+use crate::model::{
+    At as _, Invalid, ListenerId, NodeGroupId, NodeTokenId, RouteId, ServiceId, UserId,
+};
 use crate::nodes::NodeId;
 
 /// An identifier that has a global form: `base64url("v1:<type>:<number>")`.
@@ -59,6 +61,7 @@ macro_rules! global_ids {
 global_ids! {
     ListenerId: "Listener",
     NodeGroupId: "NodeGroup",
+    NodeTokenId: "NodeToken",
     RouteId: "Route",
     ServiceId: "Service",
     UserId: "User",

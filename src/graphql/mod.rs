@@ -10,6 +10,7 @@ mod global_id;
 mod listeners;
 mod loaders;
 mod node_groups;
+mod node_tokens;
 mod page;
 mod parse;
 mod routes;
@@ -45,6 +46,7 @@ const MOST_DIRECTIVES: usize = 50;
 pub struct Query(
     sign_in::SignInQuery,
     node_groups::NodeGroupQuery,
+    node_tokens::NodeTokenQuery,
     services::ServiceQuery,
     routes::RouteQuery,
     listeners::ListenerQuery,
@@ -58,6 +60,7 @@ pub struct Query(
 pub struct Mutation(
     sign_in::SignInMutation,
     node_groups::NodeGroupMutation,
+    node_tokens::NodeTokenMutation,
     services::ServiceMutation,
     routes::RouteMutation,
     listeners::ListenerMutation,

@@ -6,6 +6,7 @@ use super::app_and_actor;
 use super::change::{ChangeObject, DeleteInput, WaitForInput};
 use super::global_id::GlobalId as _;
 use super::listeners::{self, ListenerObject};
+use super::node_tokens::{self, NodeTokenObject};
 use super::page::{Paged, Slice};
 use super::parse::in_input;
 use super::routes::{self, RouteObject};
@@ -294,6 +295,23 @@ impl NodeGroupObject {
         after: Option<String>,
     ) -> Result<Paged<ListenerObject>> {
         listeners::paged(ctx, self.0.id, first, after.as_deref()).await
+    }
+
+    /// Since when its proxies may prove themselves with the key that it has; null
+    /// if it has none.
+    async fn key_created_at(&self, ctx: &Context<'_>) -> Result<Option<Time>> {
+        let (app, actor) = app_and_actor(ctx)?;
+        Ok(app.find_node_group_key(actor, self.0.id).await?.map(Time))
+    }
+
+    /// What else its proxies may prove themselves with.
+    async fn node_tokens(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 50)] first: i64,
+        after: Option<String>,
+    ) -> Result<Paged<NodeTokenObject>> {
+        node_tokens::paged(ctx, self.0.id, first, after.as_deref()).await
     }
 
     /// The proxies that are or were connected, as this process has seen them.

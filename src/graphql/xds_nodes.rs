@@ -70,6 +70,12 @@ pub(super) enum MatchedEnum {
     Metadata,
     /// It names no group that there is, and is given the default one's.
     Fallback,
+    /// It has the group's key.
+    GroupKey,
+    /// It has a node token of the group.
+    NodeToken,
+    /// Its client certificate names the group.
+    Certificate,
 }
 
 pub(super) struct XdsNodeObject(pub(super) Arc<NodeStatus>);

@@ -56,6 +56,12 @@ pub enum Matched {
     Metadata,
     /// Nothing in it names a group: it is given the default one's.
     Fallback,
+    /// It has the group's key.
+    GroupKey,
+    /// It has a node token of the group.
+    NodeToken,
+    /// Its client certificate names the group.
+    Certificate,
 }
 
 /// How far a node has come with one type.
