@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::print;
 use crate::app::{App, Setup};
-use crate::auth::{NodeAccess, NodeAuth, Tokens};
+use crate::auth::{NodeAuth, Tokens};
 use crate::config::ServeConfig;
 use crate::hub::Hub;
 use crate::model::Username;
 use crate::nodes::Nodes;
 use crate::publish::Publisher;
-use crate::server::{HttpServer, XdsServer};
+use crate::server::{HttpServer, Tls, XdsServer};
 use crate::store::Store;
 use crate::{shutdown, telemetry};
 
@@ -25,6 +25,8 @@ use crate::{shutdown, telemetry};
 struct Welcome {
     http: SocketAddr,
     xds: SocketAddr,
+    auth: NodeAuth,
+    tls: bool,
     admin: Username,
     made_up: Option<(Username, SecretString)>,
 }
@@ -39,6 +41,11 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let signalled = shutdown::signalled()?;
     let stop = CancellationToken::new();
 
+    let (access, tls) = (config.node_access()?, config.xds_tls()?);
+    let tls = match tls {
+        Some(files) => Some(Tls::load(files).await?),
+        None => None,
+    };
     let (secret, admin, database) = (config.secret()?, config.first_admin()?, config.database()?);
     // Bound now: a taken port is an error here, not in a task later.
     let http = bound(HttpServer::bind(config.http_address()), config.http_address(), "PORT")?;
@@ -51,17 +58,21 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let (hub, nodes) = (Hub::new(), Nodes::new());
     let (publisher, nudge) = Publisher::new(store.clone(), hub.clone(), nodes.clone());
     publisher.reconcile().await?; // so that a proxy that is waiting gets it at once
-    let access = NodeAccess::new(NodeAuth::None, false);
     let app = App::new(store.clone(), hub, nodes, nudge, tokens, access, setup.default_group);
 
+    let warnings = config.warnings();
     let welcome = Welcome {
         http: http.address()?,
         xds: xds.address()?,
+        auth: config.xds_auth,
+        tls: tls.is_some(),
         admin: config.admin_username,
         made_up: setup.made_up,
     };
     print(&welcome.text())?;
-    warn_of_open_doors(config.xds_host);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
 
     let stopper = stop.clone();
     let mut serving = std::pin::pin!(async {
@@ -72,7 +83,7 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
                 Ok(())
             },
             http.serve(app.clone(), stop.clone()),
-            xds.serve(app, stop.clone()),
+            xds.serve(app, tls, stop.clone()),
         )
     });
     tokio::select! {
@@ -99,23 +110,20 @@ fn bound<T>(socket: std::io::Result<T>, address: SocketAddr, variable: &str) -> 
     socket.with_context(|| format!("cannot listen on {address} (set {variable} to another port?)"))
 }
 
-fn warn_of_open_doors(xds_host: std::net::IpAddr) {
-    if !xds_host.is_loopback() {
-        tracing::warn!(
-            "xDS is served off loopback, in plain text and to whoever connects: \
-             keep it on a network of its own"
-        );
-    }
-}
-
 impl Welcome {
     fn text(&self) -> String {
-        let Self { http, xds, admin, made_up } = self;
+        let Self { http, xds, auth, tls, admin, made_up } = self;
+        let tls = if *tls { ", over TLS" } else { "" };
+        let auth = match auth {
+            NodeAuth::None => "",
+            NodeAuth::Token => ", with a token",
+            NodeAuth::Mtls => ", with a client certificate",
+        };
         let mut text = format!(
             "\nMarchProxy control plane {} is up.\n\n\
              \x20 GraphQL        http://{http}/graphql\n\
              \x20 Subscriptions  ws://{http}/graphql/ws\n\
-             \x20 xDS (gRPC)     {xds}\n",
+             \x20 xDS (gRPC)     {xds}{tls}{auth}\n",
             env!("CARGO_PKG_VERSION"),
         );
         if cfg!(feature = "dashboard") {
@@ -145,6 +153,14 @@ impl Welcome {
         }
         if self.xds.port() != 18000 {
             write!(options, " --xds-port {}", self.xds.port()).ok();
+        }
+        match self.auth {
+            NodeAuth::None => {}
+            NodeAuth::Token => options.push_str(" --token TOKEN"),
+            NodeAuth::Mtls => options.push_str(" --tls-cert FILE --tls-key FILE"),
+        }
+        if self.tls {
+            options.push_str(" --tls-ca FILE");
         }
         format!("{envoy} --config-yaml \"$({} bootstrap {options})\"", exe.to_string_lossy())
     }

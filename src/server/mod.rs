@@ -3,9 +3,12 @@
 mod dashboard;
 mod graphql;
 mod http;
+mod incoming;
+mod tls;
 mod xds;
 
 pub use self::http::HttpServer;
+pub use self::tls::{Tls, TlsFiles};
 pub use self::xds::XdsServer;
 
 use std::io;
