@@ -2,13 +2,17 @@
 
 use std::net::IpAddr;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use crate::compile::names;
 use crate::config::port;
 use crate::model::{Host, Port};
+
+/// Instead of a file: the authorities that the machine trusts.
+const SYSTEM: &str = "system";
 
 /// What the bootstrap is to say.
 #[derive(Debug, Args)]
@@ -38,6 +42,28 @@ pub(super) struct BootstrapArgs {
     #[arg(long, env = "XDS_GRPC_PORT", default_value = "18000", value_parser = port)]
     xds_port: Port,
 
+    /// A node group's key, or a node token, that it proves itself with. It stands in
+    /// the bootstrap as it is.
+    #[arg(long, env = "XDS_TOKEN", hide_env_values = true)]
+    token: Option<SecretString>,
+
+    /// The authorities that the server's certificate may be from: a PEM file, or
+    /// `system` for those that the machine trusts. xDS is plain text without.
+    #[arg(long, value_name = "FILE|system")]
+    tls_ca: Option<String>,
+
+    /// Its client certificate: a PEM file.
+    #[arg(long, value_name = "FILE", requires_all = ["tls_key", "tls_ca"])]
+    tls_cert: Option<String>,
+
+    /// The private key of that: a PEM file.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<String>,
+
+    /// What the server's certificate must be for; the host if not said.
+    #[arg(long, value_parser = host, requires = "tls_ca")]
+    tls_server_name: Option<Host>,
+
     /// The IP address that Envoy's admin page is served on.
     #[arg(long, default_value = "127.0.0.1")]
     admin_host: IpAddr,
@@ -66,14 +92,19 @@ enum Protocol {
 }
 
 impl BootstrapArgs {
-    /// The bootstrap as text.
+    /// The bootstrap as text. The error names the option that cannot be.
     pub(super) fn bootstrap(&self) -> anyhow::Result<String> {
+        if let Some(token) = &self.token {
+            let good = |c: char| c.is_ascii_graphic();
+            let token = token.expose_secret();
+            ensure!(!token.is_empty() && token.chars().all(good), "--token is not a token");
+        }
         let mut text = match self.format {
             Format::Yaml => {
                 serde_saphyr::to_string(&self.envoy()).context("cannot write the bootstrap")?
             }
             Format::Json => serde_json::to_string_pretty(&self.envoy())?,
-            Format::Grpc => serde_json::to_string_pretty(&self.grpc())?,
+            Format::Grpc => serde_json::to_string_pretty(&self.grpc()?)?,
         };
         if !text.ends_with('\n') {
             text.push('\n');
@@ -89,21 +120,44 @@ impl BootstrapArgs {
     }
 
     /// See <https://github.com/grpc/proposal/blob/master/A27-xds-global-load-balancing.md>.
-    fn grpc(&self) -> Value {
+    fn grpc(&self) -> anyhow::Result<Value> {
+        ensure!(
+            self.token.is_none(),
+            "--token (XDS_TOKEN) cannot be used with --format grpc: a gRPC client's bootstrap has \
+             no place for it; use a client certificate (--tls-cert)"
+        );
+        ensure!(
+            self.tls_server_name.is_none(),
+            "--tls-server-name cannot be used with --format grpc: a gRPC client goes by --xds-host"
+        );
         let host = match &self.xds_host {
             Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
             host @ (Host::Ip(IpAddr::V4(_)) | Host::Dns(_)) => host.to_string(),
         };
         let mut node = self.node();
         node["locality"] = json!({}); // grpc-js refuses a node without one
-        json!({
+        Ok(json!({
             "xds_servers": [{
                 "server_uri": format!("{host}:{}", self.xds_port),
-                "channel_creds": [{ "type": "insecure" }],
+                "channel_creds": [self.grpc_credentials()],
                 "server_features": ["xds_v3"],
             }],
             "node": node,
-        })
+        }))
+    }
+
+    /// See <https://github.com/grpc/proposal/blob/master/A65-xds-mtls-creds-in-bootstrap.md>.
+    fn grpc_credentials(&self) -> Value {
+        let Some(authorities) = &self.tls_ca else { return json!({ "type": "insecure" }) };
+        let mut config = json!({});
+        if authorities != SYSTEM {
+            config["ca_certificate_file"] = json!(authorities);
+        }
+        if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
+            config["certificate_file"] = json!(certificate);
+            config["private_key_file"] = json!(key);
+        }
+        json!({ "type": "tls", "config": config })
     }
 
     fn envoy(&self) -> Value {
@@ -119,7 +173,7 @@ impl BootstrapArgs {
                     "transport_api_version": "V3",
                     // Otherwise each request, each ACK too, weighs 61 kB.
                     "set_node_on_first_message_only": true,
-                    "grpc_services": [{ "envoy_grpc": { "cluster_name": "xds_cluster" } }],
+                    "grpc_services": [self.grpc_service()],
                 },
                 "cds_config": ads,
                 "lds_config": ads,
@@ -140,7 +194,57 @@ impl BootstrapArgs {
         })
     }
 
+    fn grpc_service(&self) -> Value {
+        let mut service = json!({ "envoy_grpc": { "cluster_name": "xds_cluster" } });
+        if let Some(token) = &self.token {
+            let value = format!("Bearer {}", token.expose_secret());
+            service["initial_metadata"] = json!([{ "key": "authorization", "value": value }]);
+        }
+        service
+    }
+
+    /// The client's side of TLS, if there is to be any.
+    fn transport_socket(&self) -> Option<Value> {
+        let authorities = self.tls_ca.as_deref()?;
+        let file = |name: &str| json!({ "filename": name });
+        let name = self.tls_server_name.as_ref().unwrap_or(&self.xds_host);
+        let san_type = match name {
+            Host::Ip(_) => "IP_ADDRESS",
+            Host::Dns(_) => "DNS",
+        };
+        let mut validation = json!({ "match_typed_subject_alt_names": [
+            { "san_type": san_type, "matcher": { "exact": name.to_string() } },
+        ] });
+        if authorities == SYSTEM {
+            validation["system_root_certs"] = json!({});
+        } else {
+            validation["trusted_ca"] = file(authorities);
+        }
+        let mut common = json!({ "alpn_protocols": ["h2"], "validation_context": validation });
+        if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
+            common["tls_certificates"] =
+                json!([{ "certificate_chain": file(certificate), "private_key": file(key) }]);
+        }
+        let mut context = json!({
+            "@type": "type.googleapis.com/\
+                envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "common_tls_context": common,
+        });
+        if let Host::Dns(name) = name {
+            context["sni"] = json!(name);
+        }
+        Some(json!({ "name": "envoy.transport_sockets.tls", "typed_config": context }))
+    }
+
     fn xds_cluster(&self) -> Value {
+        let mut cluster = self.plain_xds_cluster();
+        if let Some(socket) = self.transport_socket() {
+            cluster["transport_socket"] = socket;
+        }
+        cluster
+    }
+
+    fn plain_xds_cluster(&self) -> Value {
         let endpoint = json!({ "address": socket(&self.xds_host.to_string(), self.xds_port) });
         json!({
             "name": "xds_cluster",
@@ -184,6 +288,82 @@ mod tests {
     struct Command {
         #[command(flatten)]
         args: BootstrapArgs,
+    }
+
+    fn printed(arguments: &[&str]) -> Result<Value, String> {
+        let arguments = ["bootstrap", "--format", "json"].iter().chain(arguments);
+        let command = Command::try_parse_from(arguments).map_err(|e| e.to_string())?;
+        let text = command.args.bootstrap().map_err(|e| e.to_string())?;
+        Ok(serde_json::from_str(&text).unwrap())
+    }
+
+    #[test]
+    fn an_envoy_is_told_what_to_prove_itself_with_and_whom_to_trust() {
+        let socket = "/static_resources/clusters/0/transport_socket";
+        let metadata = "/dynamic_resources/ads_config/grpc_services/0/initial_metadata";
+        let plain = printed(&[]).unwrap();
+        assert_eq!((plain.pointer(socket), plain.pointer(metadata)), (None, None));
+
+        let arguments = ["--token", "mpn_x", "--tls-ca", "ca.pem", "--xds-host", "cp.example"];
+        let bootstrap = printed(&arguments).unwrap();
+        let want = json!([{ "key": "authorization", "value": "Bearer mpn_x" }]);
+        assert_eq!(bootstrap.pointer(metadata), Some(&want));
+        let context = &bootstrap.pointer(socket).unwrap()["typed_config"];
+        assert_eq!(context["sni"], "cp.example");
+        let validation = &context["common_tls_context"]["validation_context"];
+        assert_eq!(validation["trusted_ca"]["filename"], "ca.pem");
+        let san = json!([{ "san_type": "DNS", "matcher": { "exact": "cp.example" } }]);
+        assert_eq!(validation["match_typed_subject_alt_names"], san);
+
+        let arguments = ["--tls-ca", "system", "--tls-cert", "c.pem", "--tls-key", "k.pem"];
+        let bootstrap = printed(&arguments).unwrap();
+        let context = &bootstrap.pointer(socket).unwrap()["typed_config"];
+        assert_eq!(context["sni"], Value::Null);
+        let common = &context["common_tls_context"];
+        assert_eq!(common["validation_context"]["system_root_certs"], json!({}));
+        let own = json!([{
+            "certificate_chain": { "filename": "c.pem" }, "private_key": { "filename": "k.pem" },
+        }]);
+        assert_eq!(common["tls_certificates"], own);
+    }
+
+    #[test]
+    fn a_grpc_client_is_told_its_certificate() {
+        let arguments = ["--format", "grpc", "--tls-ca", "a", "--tls-cert", "c", "--tls-key", "k"];
+        let bootstrap = grpc(&arguments).unwrap();
+        let files =
+            json!({ "ca_certificate_file": "a", "certificate_file": "c", "private_key_file": "k" });
+        let want = json!([{ "type": "tls", "config": files }]);
+        assert_eq!(bootstrap["xds_servers"][0]["channel_creds"], want);
+        let bootstrap = grpc(&["--format", "grpc", "--tls-ca", "system"]).unwrap();
+        let want = json!([{ "type": "tls", "config": {} }]);
+        assert_eq!(bootstrap["xds_servers"][0]["channel_creds"], want);
+    }
+
+    fn grpc(arguments: &[&str]) -> Result<Value, String> {
+        let command = Command::parse_from(["bootstrap"].iter().chain(arguments));
+        let text = command.args.bootstrap().map_err(|e| e.to_string())?;
+        Ok(serde_json::from_str(&text).unwrap())
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_by_its_name() {
+        let table: [(&[&str], &str); 5] = [
+            (&["--token", ""], "--token"),
+            (&["--token", "a b"], "--token"),
+            (&["--tls-cert", "c", "--tls-key", "k"], "--tls-ca"),
+            (&["--tls-ca", "a", "--tls-cert", "c"], "--tls-key"),
+            (&["--tls-server-name", "n"], "--tls-ca"),
+        ];
+        for (arguments, want) in table {
+            let said = printed(arguments).unwrap_err();
+            assert!(said.contains(want), "{arguments:?}: {said}");
+        }
+        for arguments in [["--token", "mpn_x"], ["--tls-server-name", "n"]] {
+            let all = [&["--format", "grpc", "--tls-ca", "a"], &arguments[..]].concat();
+            let said = grpc(&all).unwrap_err();
+            assert!(said.contains(arguments[0]), "{arguments:?}: {said}");
+        }
     }
 
     #[test]
