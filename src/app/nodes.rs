@@ -301,7 +301,115 @@ impl Drop for Watcher {
 
 #[cfg(test)]
 mod tests {
+    use marchproxy_xds::{DiscoveryService, Protocol};
+    use tempfile::TempDir;
+
     use super::*;
+    use crate::app::{FirstAdmin, NewNodeToken, Setup};
+    use crate::auth::{ConnectionInfo, NodeAccess, Tokens};
+    use crate::hub::Hub;
+    use crate::model::{NodeTokenSpec, Role};
+    use crate::publish::Nudge;
+    use crate::store::{DatabaseUrl, Store};
+
+    async fn app(access: NodeAccess) -> (App, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&DatabaseUrl::Sqlite(dir.path().join("db"))).await.unwrap();
+        let username = "admin".to_owned().try_into().unwrap();
+        let admin = FirstAdmin { username, password: Some("correct horse".into()) };
+        let group = Setup::run(&store, admin).await.unwrap().default_group;
+        let tokens = Tokens::new(&"secret".into());
+        let (hub, nodes) = (Hub::new(), Nodes::new());
+        (App::new(store, hub, nodes, Nudge::default(), tokens, access, group), dir)
+    }
+
+    fn hello(peer: Option<&str>, secure: bool) -> Hello {
+        let peer = peer.map(|peer| peer.parse().unwrap());
+        let mut extensions = http::Extensions::new();
+        extensions.insert(ConnectionInfo { peer, secure, ..Default::default() });
+        Hello {
+            node: NodeInfo { id: "me".to_owned(), ..Default::default() },
+            peer: None,
+            protocol: Protocol::Delta,
+            service: DiscoveryService::Aggregated,
+            headers: http::HeaderMap::new(),
+            extensions,
+        }
+    }
+
+    #[tokio::test]
+    async fn secrets_are_withheld_where_others_could_read_along() {
+        let secret = vec![ResourceType::Secret];
+        for (plaintext_secrets, peer, secure, want) in [
+            (false, Some("127.0.0.1:7"), false, vec![]),
+            (false, Some("192.0.2.7:7"), true, vec![]),
+            (false, Some("192.0.2.7:7"), false, secret.clone()),
+            (false, None, false, secret),
+            (true, Some("192.0.2.7:7"), false, vec![]),
+        ] {
+            let (app, _dir) = app(NodeAccess::new(NodeAuth::None, plaintext_secrets)).await;
+            let hello = hello(peer, secure);
+            let credential = NodeCredential::read(&hello.headers, &hello.extensions);
+            let admission = app.admit(hello, &credential).await.unwrap();
+            assert_eq!(admission.withheld, want, "{plaintext_secrets} {peer:?} {secure}");
+            let known = app.0.nodes.list(None);
+            assert_eq!(known[0].peer, peer.map(|peer| peer.parse().unwrap()));
+        }
+    }
+
+    #[tokio::test]
+    async fn who_makes_credentials_and_who_revokes_them() {
+        let (app, _dir) = app(NodeAccess::new(NodeAuth::Token, false)).await;
+        let actor = |role| {
+            let username = "somebody".to_owned().try_into().unwrap();
+            Actor { user: 1.try_into().unwrap(), username, role }
+        };
+        let (admin, group) = (actor(Role::Admin), app.default_group());
+        for (role, makes, revokes) in
+            [(Role::Viewer, false, false), (Role::Operator, false, true), (Role::Admin, true, true)]
+        {
+            let spec = |name: &str| NodeTokenSpec {
+                name: name.to_owned().try_into().unwrap(),
+                node: None,
+                expires_at: None,
+            };
+            let new = |name| NewNodeToken { group: None, spec: spec(name) };
+            let (token, _) = app.create_node_token(&admin, new("to-revoke")).await.unwrap();
+            let actor = actor(role);
+            let made = app.create_node_token(&actor, new("made")).await;
+            assert_eq!(made.is_ok(), makes, "{role:?}");
+            assert_eq!(app.rotate_node_group_key(&actor, group).await.is_ok(), makes, "{role:?}");
+            let revoked = app.revoke_node_token(&actor, token.id).await;
+            assert_eq!(revoked.is_ok(), revokes, "{role:?}");
+            if !revokes {
+                app.revoke_node_token(&admin, token.id).await.unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_is_revoked_for_good_and_a_group_takes_its_tokens_along() {
+        let (app, _dir) = app(NodeAccess::new(NodeAuth::Token, false)).await;
+        let username = "admin".to_owned().try_into().unwrap();
+        let admin = Actor { user: 1.try_into().unwrap(), username, role: Role::Admin };
+        let spec = crate::model::NodeGroupSpec {
+            name: "blue".to_owned().try_into().unwrap(),
+            description: String::new(),
+            runtime: Default::default(),
+        };
+        let (group, _) = app.create_node_group(&admin, spec).await.unwrap();
+        let (_, secret) = app.rotate_node_group_key(&admin, group.id).await.unwrap();
+        let mut headers = http::HeaderMap::new();
+        let value = format!("Bearer {}", secret.expose()).parse().unwrap();
+        headers.insert(http::header::AUTHORIZATION, value);
+        let credential = NodeCredential::read(&headers, &http::Extensions::new());
+        let node = NodeInfo::default();
+        let identity = app.identify(&credential, &node).await.unwrap();
+        assert_eq!((identity.group.id, identity.matched), (group.id, Matched::GroupKey));
+        app.delete_node_group(&admin, group.id).await.unwrap();
+        let refused = app.identify(&credential, &node).await.unwrap_err();
+        assert_eq!(refused.codes().grpc, tonic::Code::Unauthenticated);
+    }
 
     #[test]
     fn a_node_id_may_name_its_group() {

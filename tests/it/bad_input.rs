@@ -27,6 +27,12 @@ const CREATE_GROUP: &str =
     "mutation($input: CreateNodeGroupInput!) { createNodeGroup(input: $input) { revision } }";
 const DELETE_GROUP: &str =
     "mutation($input: DeleteInput!) { deleteNodeGroup(input: $input) { deletedId } }";
+const ROTATE_KEY: &str = "mutation($input: RotateNodeGroupKeyInput!) {
+    rotateNodeGroupKey(input: $input) { key } }";
+const CREATE_TOKEN: &str =
+    "mutation($input: CreateNodeTokenInput!) { createNodeToken(input: $input) { token } }";
+const REVOKE_TOKEN: &str =
+    "mutation($input: DeleteInput!) { revokeNodeToken(input: $input) { revokedId } }";
 
 /// One thing that must be refused.
 struct Row {
@@ -335,6 +341,37 @@ fn listeners_and_groups(s: &Standing, taken: u16) -> Vec<Row> {
     ]
 }
 
+/// There is one called `taken`.
+fn node_tokens(s: &Standing) -> Vec<Row> {
+    let good = json!({ "name": "new" });
+    let create = |what, bad, code, field| row(what, CREATE_TOKEN, but(&good, bad), code, field);
+    let nobody = BASE64.encode("v1:NodeGroup:999");
+    let nothing = BASE64.encode("v1:NodeToken:999");
+    vec![
+        create("a token without a name", json!({ "name": "" }), "INVALID", At("input.name")),
+        create("a taken name", json!({ "name": "taken" }), "ALREADY_EXISTS", At("input.name")),
+        create("a nameless node", json!({ "nodeId": "" }), "INVALID", At("input.nodeId")),
+        create(
+            "an end in the past",
+            json!({ "expiresAt": "2001-01-01T00:00:00Z" }),
+            "INVALID",
+            At("input.expiresAt"),
+        ),
+        create(
+            "an end that is no time",
+            json!({ "expiresAt": "soon" }),
+            "INVALID",
+            Said("DateTime"),
+        ),
+        create("a group that is none", json!({ "group": s.api }), "INVALID", At("input.group")),
+        create("a group that is gone", json!({ "group": nobody }), "NOT_FOUND", Said("node group")),
+        row("a key of nobody", ROTATE_KEY, json!({ "group": nobody }), "NOT_FOUND", Said("999")),
+        row("a key of no group", ROTATE_KEY, json!({ "group": "x" }), "INVALID", At("input.group")),
+        row("an unknown token", REVOKE_TOKEN, json!({ "id": nothing }), "NOT_FOUND", Said("999")),
+        row("no token's id", REVOKE_TOKEN, json!({ "id": s.api }), "INVALID", At("input.id")),
+    ]
+}
+
 fn documents() -> Vec<Row> {
     let query =
         |what, query, field| Row { what, query, variables: json!({}), code: "INVALID", field };
@@ -372,6 +409,8 @@ async fn stand(plane: &Plane, tcp_port: u16) -> Standing {
     let route = plane.change("createRoute", "CreateRouteInput", input).await["route"]["id"].clone();
     let input = json!({ "name": "tcp", "port": tcp_port, "tcpService": raw });
     let listener = plane.change("createListener", "CreateListenerInput", input).await;
+    let taken = json!({ "input": { "name": "taken" } });
+    plane.ask(CREATE_TOKEN, taken).await.data();
     let state = plane.state().await;
     Standing {
         default_listener: state["listeners"]["nodes"][0]["id"].clone(),
@@ -392,6 +431,7 @@ async fn bad_input_is_refused_by_its_field_and_changes_nothing() {
     let mut rows = services(&standing);
     rows.extend(routes(&standing));
     rows.extend(listeners_and_groups(&standing, tcp_port));
+    rows.extend(node_tokens(&standing));
     rows.extend(documents());
     assert!(rows.len() >= 40, "{} rows", rows.len());
 

@@ -6,6 +6,7 @@
     reason = "a test stops at the first trouble, and json!() makes values"
 )]
 
+mod access;
 mod bad_input;
 mod contracts;
 mod durability;

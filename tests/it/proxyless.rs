@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
-use crate::support::{LIMIT, Plane, eventually};
+use crate::support::{Authority, LIMIT, Plane, eventually};
 
 /// A Python process that is talked to by lines; killed when dropped.
 struct Peer {
@@ -73,14 +73,24 @@ async fn server(name: &str) -> (Peer, i32) {
 }
 
 /// A client calls a service by its name, and follows it to another endpoint.
-async fn a_client_calls_and_follows(mut client: tokio::process::Command, software: &str) {
-    let plane = Plane::start().await;
+async fn a_client_calls_and_follows(client: tokio::process::Command, software: &str) {
+    follows(&Plane::start().await, &[], client, software).await;
+}
+
+/// As above, with these arguments to its bootstrap.
+async fn follows(
+    plane: &Plane,
+    arguments: &[&str],
+    mut client: tokio::process::Command,
+    software: &str,
+) {
     let ((_one, one), (_two, two)) = (server("one:").await, server("two:").await);
     let input =
         json!({ "name": "greeter", "ipFqdn": "127.0.0.1", "port": one, "protocol": "HTTP2" });
     let made = plane.change("createService", "CreateServiceInput", input).await;
 
-    client.env("GRPC_XDS_BOOTSTRAP_CONFIG", plane.bootstrap(&["--format", "grpc"]));
+    let arguments = [&["--format", "grpc"], arguments].concat();
+    client.env("GRPC_XDS_BOOTSTRAP_CONFIG", plane.bootstrap(&arguments));
     let mut client = Peer::start(&mut client);
     assert_eq!(client.call("hello").await, "one:hello");
 
@@ -112,4 +122,23 @@ async fn a_python_client_calls_a_service_by_its_name_and_follows_it() {
 #[tokio::test]
 async fn a_node_client_calls_a_service_by_its_name_and_follows_it() {
     a_client_calls_and_follows(node("xds:///greeter"), "gRPC Node").await;
+}
+
+/// Not grpc-js: its bootstrap knows no TLS but that of Google.
+#[tokio::test]
+async fn a_python_client_proves_itself_with_a_certificate() {
+    let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let authorities = dir.path().join("ca.crt").to_str().unwrap().to_owned();
+    std::fs::write(&authorities, &authority.pem).unwrap();
+    let [server, server_key] = authority.server().write(dir.path(), "server");
+    let [certificate, key] = authority.sign(&["default"], &[]).write(dir.path(), "client");
+    let plane = Plane::start_with(vec![
+        ("XDS_AUTH", "mtls".to_owned()),
+        ("XDS_TLS_CERT", server),
+        ("XDS_TLS_KEY", server_key),
+        ("XDS_TLS_CLIENT_CA", authorities.clone()),
+    ]);
+    let arguments = ["--tls-ca", &authorities, "--tls-cert", &certificate, "--tls-key", &key];
+    let client = python(["call", "xds:///greeter"]);
+    follows(&plane.await, &arguments, client, "gRPC C-core").await;
 }

@@ -2,6 +2,7 @@
 //! and a real subscription client, each on free loopback ports of its own.
 
 mod envoy;
+mod pki;
 mod plane;
 mod ports;
 mod process;
@@ -12,6 +13,7 @@ mod upstream;
 use std::time::Duration;
 
 pub(crate) use envoy::{Envoy, Protocol};
+pub(crate) use pki::{Authority, Pair, secure_channel};
 pub(crate) use plane::{Plane, SECRET_KEY};
 pub(crate) use ports::{TakenPort, free_port};
 pub(crate) use subscription::Subscription;

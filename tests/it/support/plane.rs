@@ -24,7 +24,11 @@ pub(crate) struct Plane {
     pub(crate) listener: u16,
     client: reqwest::Client,
     token: String,
+    settings: Settings,
 }
+
+/// Variables of the environment.
+type Settings = Vec<(&'static str, String)>;
 
 /// What GraphQL answered.
 #[derive(Clone, Debug)]
@@ -33,7 +37,12 @@ pub(crate) struct Answer(pub(crate) Value);
 impl Plane {
     /// Starts a control plane whose default listener is on a free port.
     pub(crate) async fn start() -> Self {
-        let mut plane = Self::start_as_newcomers_do().await;
+        Self::start_with(vec![]).await
+    }
+
+    /// As [`Plane::start`], with these variables of the environment.
+    pub(crate) async fn start_with(settings: Settings) -> Self {
+        let mut plane = Self::start_unchanged(settings).await;
         let listeners = plane.ask("{ listeners { nodes { id } } }", json!({})).await.data();
         let id = &listeners["listeners"]["nodes"][0]["id"];
         plane.listener = free_port();
@@ -44,12 +53,16 @@ impl Plane {
 
     /// Starts a control plane as it comes.
     pub(crate) async fn start_as_newcomers_do() -> Self {
+        Self::start_unchanged(vec![]).await
+    }
+
+    async fn start_unchanged(settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (http, xds) = (free_port(), free_port());
-        let process = Process::start(&mut serve(&dir, http, xds), &dir.path().join("log"));
-        let client = reqwest::Client::new();
-        let mut plane =
-            Self { process, dir, http, xds, listener: 10_000, client, token: String::new() };
+        let mut command = serve(&dir, http, xds, &settings);
+        let process = Process::start(&mut command, &dir.path().join("log"));
+        let (client, token) = (reqwest::Client::new(), String::new());
+        let mut plane = Self { process, dir, http, xds, listener: 10_000, client, token, settings };
         plane.wait_until_healthy().await;
         plane.sign_in().await;
         plane
@@ -84,7 +97,7 @@ impl Plane {
 
     /// Starts the server again, on the same ports and database.
     pub(crate) async fn start_again(&mut self) {
-        let mut command = serve(&self.dir, self.http, self.xds);
+        let mut command = serve(&self.dir, self.http, self.xds, &self.settings);
         self.process = Process::start(&mut command, &self.dir.path().join("log"));
         self.wait_until_healthy().await;
     }
@@ -190,8 +203,21 @@ impl Plane {
         let query = "{ nodeGroups { nodes { id name revision snapshot { revision version } } }
             services(first: 200) { nodes { id name endpoints { host port weight } } }
             routes(first: 200) { nodes { id name hosts } }
-            listeners(first: 200) { nodes { id name port } } }";
+            listeners(first: 200) { nodes { id name port } }
+            nodeTokens(first: 200) { nodes { id name } } nodeGroup { keyCreatedAt } }";
         self.ask(query, json!({})).await.data()
+    }
+
+    /// Creates a node group whose default listener is on a free port; its id.
+    pub(crate) async fn create_group(&self, name: &str) -> Value {
+        let made = self.change("createNodeGroup", "CreateNodeGroupInput", json!({ "name": name }));
+        let id = made.await["nodeGroup"]["id"].clone();
+        let query = "query($id: ID!) { listeners(group: $id) { nodes { id } } }";
+        let listeners = self.ask(query, json!({ "id": id })).await.data();
+        let listener = &listeners["listeners"]["nodes"][0]["id"];
+        let input = json!({ "id": listener, "address": "127.0.0.1", "port": free_port() });
+        self.change("updateListener", "UpdateListenerInput", input).await;
+        id
     }
 
     /// What the server has logged.
@@ -215,7 +241,7 @@ impl Plane {
     }
 }
 
-fn serve(dir: &TempDir, http: u16, xds: u16) -> Command {
+fn serve(dir: &TempDir, http: u16, xds: u16, settings: &Settings) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_marchproxy"));
     command.arg("serve").env_clear();
     command.envs([
@@ -225,6 +251,7 @@ fn serve(dir: &TempDir, http: u16, xds: u16) -> Command {
         ("SECRET_KEY", SECRET_KEY),
         ("ADMIN_PASSWORD", PASSWORD),
     ]);
+    command.envs(settings.iter().map(|(name, value)| (name, value)));
     command
 }
 

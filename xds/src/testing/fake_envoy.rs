@@ -13,6 +13,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
+use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic_prost::ProstCodec;
 
@@ -28,6 +29,7 @@ type Responses = Pin<Box<dyn Stream<Item = Result<Received, Status>> + Send>>;
 /// A client of a real server, over a real socket: one stream.
 pub struct FakeEnvoy {
     channel: Channel,
+    metadata: MetadataMap,
     protocol: Protocol,
     who: Option<Bytes>,
     /// Who it is, until it has been sent.
@@ -117,8 +119,24 @@ impl FakeEnvoy {
         protocol: Protocol,
         node: Option<&proto::Node>,
     ) -> Self {
+        Self::over(connect(addr).await, MetadataMap::new(), service, protocol, node).await
+    }
+
+    /// Opens a stream on a connection that was made elsewhere, for instance over
+    /// TLS, and says this `metadata` with its call, for instance a token.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not serve that.
+    pub async fn over(
+        channel: Channel,
+        metadata: MetadataMap,
+        service: DiscoveryService,
+        protocol: Protocol,
+        node: Option<&proto::Node>,
+    ) -> Self {
         let who = node.map(|node| node.encode_to_vec().into());
-        Self::open(connect(addr).await, service, protocol, who).await
+        Self::open(channel, metadata, service, protocol, who).await
     }
 
     /// Opens another stream on the same connection, as the same node.
@@ -129,7 +147,8 @@ impl FakeEnvoy {
     ///
     /// If the server does not serve that.
     pub async fn beside(&self, service: DiscoveryService) -> Self {
-        Self::open(self.channel.clone(), service, self.protocol, self.who.clone()).await
+        let (channel, metadata) = (self.channel.clone(), self.metadata.clone());
+        Self::open(channel, metadata, service, self.protocol, self.who.clone()).await
     }
 
     /// Fetches once, saying this request as it is.
@@ -151,18 +170,21 @@ impl FakeEnvoy {
 
     async fn open(
         channel: Channel,
+        metadata: MetadataMap,
         service: DiscoveryService,
         protocol: Protocol,
         who: Option<Bytes>,
     ) -> Self {
         let (requests, queue) = mpsc::channel(16);
         let queue = ReceiverStream::new(queue);
+        let call = (channel.clone(), metadata.clone());
         let responses = match protocol {
-            Protocol::Sotw => open_sotw(channel.clone(), service, queue).await,
-            Protocol::Delta => open_delta(channel.clone(), service, queue).await,
+            Protocol::Sotw => open_sotw(call, service, queue).await,
+            Protocol::Delta => open_delta(call, service, queue).await,
         };
         Self {
             channel,
+            metadata,
             protocol,
             node: who.clone(),
             who,
@@ -309,7 +331,7 @@ impl FakeEnvoy {
 }
 
 async fn open_sotw(
-    channel: Channel,
+    (channel, metadata): (Channel, MetadataMap),
     service: DiscoveryService,
     requests: ReceiverStream<Request>,
 ) -> Result<Responses, Status> {
@@ -320,14 +342,14 @@ async fn open_sotw(
     let codec = ProstCodec::<proto::DiscoveryRequest, proto::DiscoveryResponse>::default();
     let mut grpc = ready(channel).await?;
     let responses = grpc
-        .streaming(tonic::Request::new(requests), path("Stream", service), codec)
+        .streaming(call(metadata, requests), path("Stream", service), codec)
         .await?
         .into_inner();
     Ok(Box::pin(responses.map(|response| response.map(Received::sotw))))
 }
 
 async fn open_delta(
-    channel: Channel,
+    (channel, metadata): (Channel, MetadataMap),
     service: DiscoveryService,
     requests: ReceiverStream<Request>,
 ) -> Result<Responses, Status> {
@@ -338,11 +360,13 @@ async fn open_delta(
     let codec =
         ProstCodec::<proto::DeltaDiscoveryRequest, proto::DeltaDiscoveryResponse>::default();
     let mut grpc = ready(channel).await?;
-    let responses = grpc
-        .streaming(tonic::Request::new(requests), path("Delta", service), codec)
-        .await?
-        .into_inner();
+    let responses =
+        grpc.streaming(call(metadata, requests), path("Delta", service), codec).await?.into_inner();
     Ok(Box::pin(responses.map(|response| response.map(Received::delta))))
+}
+
+fn call<T>(metadata: MetadataMap, message: T) -> tonic::Request<T> {
+    tonic::Request::from_parts(metadata, tonic::Extensions::new(), message)
 }
 
 async fn connect(addr: SocketAddr) -> Channel {
