@@ -118,6 +118,7 @@ impl App {
                 let withheld = if private { vec![] } else { vec![ResourceType::Secret] };
                 Ok(Identity { group, matched, lease, withheld })
             }
+            Err(error @ Error::Internal(_)) => Err(error), // the edge tells of it
             Err(error) => {
                 let peer = connection.peer;
                 tracing::warn!(node.id, ?peer, reason = %error, "refused a node");
