@@ -101,6 +101,11 @@ async fn handshake(tls: &Tls, stream: TcpStream, info: ConnectionInfo) -> Option
             let info = ConnectionInfo { secure: true, certificates, ..info };
             Some(Io { stream: Transport::Tls(Box::new(stream)), info })
         }
+        // A port that is merely probed: not worth a warning every few seconds.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            tracing::debug!(peer.addr = ?info.peer, "a TLS client went away");
+            None
+        }
         Err(error) => {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(peer.addr = ?info.peer, error, "a TLS handshake failed");
