@@ -226,7 +226,7 @@ impl NodeStatus {
                     status.refused = Some(refusal); // else it is not known yet what of it
                 }
             }
-            Event::Overdue { .. } | Event::Withheld { .. } => {}
+            Event::Overdue { .. } | Event::Withheld { .. } | Event::Needs { .. } => {}
             Event::Settled { revision, held } => {
                 for (resource_type, status) in &mut self.types {
                     if !held.contains(resource_type) {
@@ -243,7 +243,10 @@ impl Cause {
     /// What followers are told of an event; nothing of what was merely sent.
     pub fn of(event: &Event) -> Option<Self> {
         match event {
-            Event::Sent { .. } | Event::Overdue { .. } | Event::Withheld { .. } => None,
+            Event::Sent { .. }
+            | Event::Overdue { .. }
+            | Event::Withheld { .. }
+            | Event::Needs { .. } => None,
             Event::Acked { resource_type, .. } => Some(Self::Acked(*resource_type)),
             Event::Nacked { resource_type, .. } => Some(Self::Nacked(*resource_type)),
             Event::Settled { .. } => Some(Self::Settled),

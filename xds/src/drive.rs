@@ -109,10 +109,11 @@ struct Timer(Option<Pin<Box<Sleep>>>);
 // === impl Call ===
 
 impl Call {
-    /// The introduction of `node` in this call.
-    pub(crate) fn hello(self, node: NodeInfo, protocol: Protocol) -> Hello {
+    /// The introduction of `node` in this call,
+    /// that asks for `names` first.
+    pub(crate) fn hello(self, node: NodeInfo, protocol: Protocol, names: &[String]) -> Hello {
         let Self { service, peer, headers, extensions } = self;
-        Hello { node, peer, protocol, service, headers, extensions }
+        Hello { node, peer, protocol, service, names: names.to_vec(), headers, extensions }
     }
 }
 
@@ -173,7 +174,7 @@ where
 impl<S: Source, R> Caller<S, R> {
     /// Asks the source what the client gets that introduces itself like this.
     fn connect(self, first: Request) -> Result<Stage<S, R>, Status> {
-        let hello = self.call.hello(introduction(&first)?, self.protocol);
+        let hello = self.call.hello(introduction(&first)?, self.protocol, first.names());
         tracing::debug!(
             node.id = %hello.node.id,
             node.cluster = %hello.node.cluster,
@@ -181,10 +182,10 @@ impl<S: Source, R> Caller<S, R> {
             protocol = ?hello.protocol,
             "xds stream opened",
         );
-        let mut session = Session::new(self.protocol);
-        if hello.service != DiscoveryService::Aggregated {
-            session = session.alone();
-        }
+        let mut session = match hello.service {
+            DiscoveryService::Aggregated => Session::new(self.protocol),
+            DiscoveryService::Of(_) => Session::alone(self.protocol),
+        };
         if !self.settings.grace.is_zero() {
             session = session.with_grace();
         }

@@ -34,6 +34,8 @@ pub struct Hello {
     pub protocol: Protocol,
     /// The service that it called.
     pub service: DiscoveryService,
+    /// What it asks for by name in its first request.
+    pub names: Vec<String>,
     /// The metadata of its call. Credentials are in there: do not log them.
     pub headers: http::HeaderMap,
     /// What the server knows of its connection, such as a client certificate.
@@ -48,6 +50,7 @@ impl fmt::Debug for Hello {
             .field("peer", &self.peer)
             .field("protocol", &self.protocol)
             .field("service", &self.service)
+            .field("names", &self.names)
             .finish_non_exhaustive()
     }
 }
@@ -154,10 +157,19 @@ pub enum Event {
         /// The revision of the snapshot.
         revision: u64,
     },
+    /// What the delivered resources require, and has to be asked for elsewhere.
+    ///
+    /// Only of a stream that is not aggregated: before each `Settled`, if it is
+    /// not what it was.
+    Needs {
+        /// The types and names, each once, in order.
+        resources: Vec<(ResourceType, Arc<str>)>,
+    },
     /// Nothing is in flight or due at this revision, except that what nobody uses
     /// any more may still be there for a time of grace.
     ///
-    /// And whatever the delivered resources require, the client has asked for.
+    /// And whatever the delivered resources require, the client has asked for;
+    /// unless the stream is not aggregated, see `Needs`.
     Settled {
         /// The revision of the snapshot.
         revision: u64,

@@ -33,7 +33,7 @@ pub(super) async fn fetch<S: Source>(
 ) -> Result<proto::DiscoveryResponse, Status> {
     DiscoveryService::Of(resource_type).settle_type(&mut request.type_url)?;
     let node = introduced(request.node.as_deref(), "a fetch must have a node")?;
-    let hello = call.hello(node, Protocol::Sotw);
+    let hello = call.hello(node, Protocol::Sotw, &request.resource_names);
     tracing::debug!(
         node.id = %hello.node.id,
         node.cluster = %hello.node.cluster,

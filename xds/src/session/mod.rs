@@ -14,6 +14,7 @@ use crate::lane::{Lane, Push};
 use crate::report::{ResourceReport, ResourceState};
 use crate::{Event, Protocol, Resource, ResourceType, Snapshot};
 
+mod alone;
 #[cfg(test)]
 mod tests;
 
@@ -24,8 +25,8 @@ const MAX_UNKNOWN_TYPES: usize = 64;
 #[derive(Debug)]
 pub struct Session {
     protocol: Protocol,
-    /// Whether types are asked for on other streams, so that none waits for another.
-    is_alone: bool,
+    /// What a stream of one type alone needs of others; none if it is aggregated.
+    needs: Option<alone::Needs>,
     /// Whether what is gone stays for a time of grace.
     has_grace: bool,
     /// Types that are not given.
@@ -91,7 +92,7 @@ impl Session {
     pub fn new(protocol: Protocol) -> Self {
         Self {
             protocol,
-            is_alone: false,
+            needs: None,
             has_grace: false,
             withheld: Vec::new(),
             snapshot: None,
@@ -105,13 +106,6 @@ impl Session {
             grace_is_over: false,
             covered: None,
         }
-    }
-
-    /// Makes it the stream of one type, whose client asks for others elsewhere.
-    #[must_use]
-    pub fn alone(mut self) -> Self {
-        self.is_alone = true;
-        self
     }
 
     /// Keeps clusters that nothing uses any more until [`Self::end_grace`].
@@ -393,7 +387,10 @@ impl Session {
         }
         let departs = self.lanes.iter().any(Lane::is_departing);
         self.in_grace = self.has_grace && departs && !self.users_lag();
-        outputs.extend(self.settle(&snapshot).map(Output::Report));
+        if let Some(settled) = self.settle(&snapshot) {
+            outputs.extend(self.needs_anew(&snapshot).map(Output::Report));
+            outputs.push(Output::Report(settled));
+        }
     }
 
     /// Whether a push must wait until the client has answered to clusters.
@@ -491,8 +488,11 @@ impl Session {
     }
 
     /// Whether the client has asked for all that its resources require.
+    ///
+    /// On a stream of one type alone it asks for the others elsewhere.
     fn is_complete(&mut self, snapshot: &Snapshot) -> bool {
-        self.is_alone || (0..self.lanes.len()).all(|index| self.is_complete_for(index, snapshot))
+        self.needs.is_some()
+            || (0..self.lanes.len()).all(|index| self.is_complete_for(index, snapshot))
     }
 
     /// The same for what one lane's resources require.

@@ -3,6 +3,7 @@
 //! A response is a line such as `cluster a=1 b=1 -c`: names with their contents,
 //! and the names that are gone. A news line starts with `!`.
 
+mod alone;
 mod delta;
 mod endpoints;
 mod model;
@@ -210,6 +211,10 @@ fn news(event: &Event) -> Option<String> {
             Some(format!("!nacked {resource_type} {told}"))
         }
         Event::Withheld { resource_type } => Some(format!("!withheld {resource_type}")),
+        Event::Needs { resources } => {
+            let names = resources.iter().map(|(of_type, name)| format!(" {of_type}/{name}"));
+            Some(names.fold("!needs".to_owned(), |line, name| line + &name))
+        }
         Event::Overdue { revision } => Some(format!("!overdue @{revision}")),
         Event::Settled { revision, held } => Some(format!("!settled @{revision} {held:?}")),
     }
