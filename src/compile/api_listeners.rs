@@ -13,7 +13,7 @@ use envoy_types::util::pack_any;
 use marchproxy_xds::{Resource, ResourceType};
 
 use super::routes::Answers;
-use super::{Checked, listeners, names};
+use super::{Checked, Sources, listeners, names};
 use crate::model::{HttpVersion, Listener, Protocol};
 
 /// Compiles the API listeners of the hosts on the default listener.
@@ -22,7 +22,8 @@ pub(super) fn compile(
     hosts: &BTreeMap<String, Answers<'_>>,
     checked: &Checked<'_>,
 ) -> Vec<Resource> {
-    if !listener.is_default {
+    // Such clients talk ADS and nothing else.
+    if !listener.is_default || *checked.sources != Sources::Aggregated {
         return vec![];
     }
     let speaks_http2 = |answers: &Answers<'_>| {
@@ -40,7 +41,7 @@ fn api_listener(host: &str, listener: &Listener) -> Resource {
     let message = envoy_listener::Listener {
         name: host.to_owned(),
         api_listener: Some(envoy_listener::ApiListener {
-            api_listener: Some(pack_any(listeners::http(listener))),
+            api_listener: Some(pack_any(listeners::http(listener, &Sources::Aggregated))),
         }),
         ..Default::default()
     };

@@ -13,7 +13,7 @@ use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use envoy_types::util::pack_any;
 use marchproxy_xds::{Resource, ResourceType};
 
-use super::{names, wire};
+use super::{Sources, names, wire};
 use crate::model::{
     Endpoint, HealthCheck, Host, HttpVersion, LoadBalancing, Protocol, Service, UpstreamTls,
     Verification,
@@ -25,10 +25,10 @@ const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /// Adds the service's cluster and what that refers to.
-pub(super) fn compile(service: &Service, resources: &mut Vec<Resource>) {
+pub(super) fn compile(service: &Service, sources: &Sources, resources: &mut Vec<Resource>) {
     let name = names::cluster(service);
     let by_address = service.spec.endpoints.iter().all(|e| matches!(e.host, Host::Ip(_)));
-    let cluster = cluster(service, &name, by_address);
+    let cluster = cluster(service, &name, by_address, sources);
     let mut cluster = Resource::encode(ResourceType::Cluster, name.as_str(), &cluster);
     if by_address {
         let endpoints = load_assignment(service, &name);
@@ -45,7 +45,12 @@ pub(super) fn compile(service: &Service, resources: &mut Vec<Resource>) {
     resources.push(cluster);
 }
 
-fn cluster(service: &Service, name: &str, by_address: bool) -> envoy_cluster::Cluster {
+fn cluster(
+    service: &Service,
+    name: &str,
+    by_address: bool,
+    sources: &Sources,
+) -> envoy_cluster::Cluster {
     use envoy_cluster::cluster::{ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, LbPolicy};
     let spec = &service.spec;
     let discovery = if by_address { DiscoveryType::Eds } else { DiscoveryType::StrictDns };
@@ -61,7 +66,7 @@ fn cluster(service: &Service, name: &str, by_address: bool) -> envoy_cluster::Cl
         alt_stat_name: String::new(),
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(discovery.into())),
         eds_cluster_config: by_address.then(|| envoy_cluster::cluster::EdsClusterConfig {
-            eds_config: Some(wire::over_ads()),
+            eds_config: Some(sources.source()),
             service_name: String::new(),
         }),
         load_assignment: (!by_address).then(|| load_assignment(service, name)),
@@ -69,7 +74,7 @@ fn cluster(service: &Service, name: &str, by_address: bool) -> envoy_cluster::Cl
         connect_timeout: Some(wire::duration(spec.timeouts.connect)),
         lb_policy: lb_policy.into(),
         health_checks: spec.health_check.iter().map(|c| health_check(c, service)).collect(),
-        transport_socket: spec.tls.as_ref().map(|tls| transport_socket(tls, service)),
+        transport_socket: spec.tls.as_ref().map(|tls| transport_socket(tls, service, sources)),
         typed_extension_protocol_options: match spec.protocol {
             // One entry: a map with more would be encoded in an order of chance.
             Protocol::Http(version) => [http_options(version, service)].into(),
@@ -158,7 +163,11 @@ fn health_check(check: &HealthCheck, service: &Service) -> envoy_core::HealthChe
     }
 }
 
-fn transport_socket(tls: &UpstreamTls, service: &Service) -> envoy_core::TransportSocket {
+fn transport_socket(
+    tls: &UpstreamTls,
+    service: &Service,
+    sources: &Sources,
+) -> envoy_core::TransportSocket {
     use envoy_core::transport_socket::ConfigType;
     use envoy_tls::common_tls_context::{
         CombinedCertificateValidationContext, ValidationContextType,
@@ -174,7 +183,7 @@ fn transport_socket(tls: &UpstreamTls, service: &Service) -> envoy_core::Transpo
         Verification::Authority(_) => {
             let sds = envoy_tls::SdsSecretConfig {
                 name: names::authority(service),
-                sds_config: Some(wire::over_ads()),
+                sds_config: Some(sources.source()),
             };
             Some(ValidationContextType::CombinedValidationContext(
                 CombinedCertificateValidationContext {

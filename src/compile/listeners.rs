@@ -2,6 +2,7 @@
 
 use envoy_types::pb::envoy::config::core::v3 as envoy_core;
 use envoy_types::pb::envoy::config::listener::v3 as envoy_listener;
+use envoy_types::pb::envoy::extensions::filters::http::on_demand::v3 as envoy_on_demand;
 use envoy_types::pb::envoy::extensions::filters::http::router::v3 as envoy_router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as envoy_hcm;
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3 as envoy_tcp;
@@ -10,7 +11,8 @@ use envoy_types::pb::google::protobuf::Any;
 use envoy_types::util::pack_any;
 use marchproxy_xds::{Resource, ResourceType};
 
-use super::{Checked, names, wire};
+use super::sources::ON_DEMAND;
+use super::{Checked, Sources, names, wire};
 use crate::model::{Host, Listener, ListenerProtocol, Service};
 
 /// Compiles one listener.
@@ -18,13 +20,19 @@ pub(super) fn compile(listener: &Listener, checked: &Checked<'_>) -> Resource {
     let name = names::listener(listener);
     let (filter, requires) = match listener.spec.protocol {
         ListenerProtocol::Http => (
-            filter("envoy.filters.network.http_connection_manager", pack_any(http(listener))),
+            filter(
+                "envoy.filters.network.http_connection_manager",
+                pack_any(http(listener, checked.sources)),
+            ),
             (ResourceType::Route, names::route_configuration(listener)),
         ),
         ListenerProtocol::Tcp(id) => {
             let service = checked.service(id);
             (
-                filter("envoy.filters.network.tcp_proxy", pack_any(tcp(listener, service))),
+                filter(
+                    "envoy.filters.network.tcp_proxy",
+                    pack_any(tcp(listener, service, checked.sources)),
+                ),
                 (ResourceType::Cluster, names::cluster(service)),
             )
         }
@@ -44,21 +52,18 @@ pub(super) fn compile(listener: &Listener, checked: &Checked<'_>) -> Resource {
 }
 
 /// Reads requests and routes them by the listener's route configuration.
-pub(super) fn http(listener: &Listener) -> envoy_hcm::HttpConnectionManager {
+pub(super) fn http(listener: &Listener, sources: &Sources) -> envoy_hcm::HttpConnectionManager {
     use envoy_hcm::http_connection_manager::{CodecType, RouteSpecifier};
-    use envoy_hcm::http_filter::ConfigType;
+    let router =
+        http_filter("envoy.filters.http.router", pack_any(envoy_router::Router::default()));
     envoy_hcm::HttpConnectionManager {
         codec_type: CodecType::Auto.into(),
         stat_prefix: names::stat_prefix(listener),
         route_specifier: Some(RouteSpecifier::Rds(envoy_hcm::Rds {
-            config_source: Some(wire::over_ads()),
+            config_source: Some(sources.source()),
             route_config_name: names::route_configuration(listener),
         })),
-        http_filters: vec![envoy_hcm::HttpFilter {
-            name: "envoy.filters.http.router".to_owned(),
-            config_type: Some(ConfigType::TypedConfig(pack_any(envoy_router::Router::default()))),
-            ..Default::default()
-        }],
+        http_filters: on_demand(sources).into_iter().chain([router]).collect(),
         // What Envoy advises for a proxy at the edge.
         use_remote_address: Some(wire::boolean(true)),
         normalize_path: Some(wire::boolean(true)),
@@ -67,7 +72,19 @@ pub(super) fn http(listener: &Listener) -> envoy_hcm::HttpConnectionManager {
     }
 }
 
-fn tcp(listener: &Listener, service: &Service) -> envoy_tcp::TcpProxy {
+/// Makes a request wait for a cluster that is not there yet, and asks for it.
+fn on_demand(sources: &Sources) -> Option<envoy_hcm::HttpFilter> {
+    let config = envoy_on_demand::OnDemand {
+        odcds: Some(envoy_on_demand::OnDemandCds {
+            source: Some(sources.on_demand()?),
+            timeout: Some(wire::duration(ON_DEMAND)),
+            ..Default::default()
+        }),
+    };
+    Some(http_filter("envoy.filters.http.on_demand", pack_any(config)))
+}
+
+fn tcp(listener: &Listener, service: &Service, sources: &Sources) -> envoy_tcp::TcpProxy {
     use envoy_hash::hash_policy::{PolicySpecifier, SourceIp};
     let by_client = envoy_hash::HashPolicy {
         policy_specifier: Some(PolicySpecifier::SourceIp(SourceIp::default())),
@@ -83,6 +100,18 @@ fn tcp(listener: &Listener, service: &Service) -> envoy_tcp::TcpProxy {
         } else {
             vec![]
         },
+        on_demand: sources.on_demand().map(|source| envoy_tcp::tcp_proxy::OnDemand {
+            odcds_config: Some(source),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn http_filter(name: &str, config: Any) -> envoy_hcm::HttpFilter {
+    envoy_hcm::HttpFilter {
+        name: name.to_owned(),
+        config_type: Some(envoy_hcm::http_filter::ConfigType::TypedConfig(config)),
         ..Default::default()
     }
 }

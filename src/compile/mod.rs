@@ -11,11 +11,14 @@ mod listeners;
 pub mod names;
 mod routes;
 mod runtime;
+mod sources;
 mod wire;
 
 use std::collections::{BTreeMap, HashMap};
 
 use marchproxy_xds::{Resource, ResourceType, Snapshot, SnapshotError};
+
+pub use sources::{REST_BY, Sources};
 
 use crate::error::Error;
 use crate::model::{
@@ -101,17 +104,25 @@ impl From<CompileError> for Error {
 
 /// A desired state whose references are known to hold.
 struct Checked<'a> {
+    sources: &'a Sources,
     services: BTreeMap<ServiceId, &'a Service>,
     listeners: BTreeMap<ListenerId, &'a Listener>,
     routes: Vec<&'a Route>,
 }
 
-/// Compiles what one node group's proxies are to be given.
+/// Compiles what one node group's proxies are to be given over ADS.
 pub fn compile(state: &DesiredState) -> Result<Snapshot, CompileError> {
-    let checked = Checked::new(state)?;
+    compile_for(state, &Sources::Aggregated)
+}
+
+/// Compiles what those of them are to be given that have these sources.
+///
+/// What compiles for one kind of source compiles for all.
+pub fn compile_for(state: &DesiredState, sources: &Sources) -> Result<Snapshot, CompileError> {
+    let checked = Checked::new(state, sources)?;
     let mut resources: Vec<Resource> = vec![runtime::layer(&state.group)];
     for service in checked.services.values() {
-        clusters::compile(service, &mut resources);
+        clusters::compile(service, sources, &mut resources);
     }
     for listener in checked.listeners.values() {
         resources.push(listeners::compile(listener, &checked));
@@ -125,10 +136,11 @@ pub fn compile(state: &DesiredState) -> Result<Snapshot, CompileError> {
 }
 
 impl<'a> Checked<'a> {
-    fn new(state: &'a DesiredState) -> Result<Self, CompileError> {
+    fn new(state: &'a DesiredState, sources: &'a Sources) -> Result<Self, CompileError> {
         let mut routes: Vec<&Route> = state.routes.iter().collect();
         routes.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
         let checked = Self {
+            sources,
             services: state.services.iter().map(|service| (service.id, service)).collect(),
             listeners: state.listeners.iter().map(|listener| (listener.id, listener)).collect(),
             routes,

@@ -7,7 +7,7 @@ use super::given::{
     text, to_api,
 };
 use super::shown::shown;
-use crate::compile::compile;
+use crate::compile::{Sources, compile, compile_for};
 use crate::model::{
     DesiredState, Forward, HeaderMatch, HealthCheck, HttpMethod, HttpVersion, LoadBalancing,
     PathMatch, Protocol, Redirect, RedirectCode, Retries, RetryOn, Route, RouteAction, RuntimeKey,
@@ -24,6 +24,17 @@ fn golden(name: &str, state: &DesiredState, types: &[ResourceType]) {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!(name, shown(&snapshot, types)));
+}
+
+/// The same for a client whose sources are separate.
+fn golden_separate(name: &str, state: &DesiredState, protocol: marchproxy_xds::Protocol) {
+    let sources = Sources::Separate { cluster: text("xds_cluster"), protocol };
+    let snapshot = compile_for(state, &sources).unwrap();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, shown(&snapshot, &ResourceType::ALL)));
 }
 
 /// Compares the route configuration with this one route.
@@ -270,4 +281,45 @@ fn a_host_of_an_http2_service_has_a_listener_for_grpc_clients_by_name_only() {
     assert!(api.is_by_name_only());
     assert_eq!(api.requires(), [(ResourceType::Route, "marchproxy_routes".into())]);
     assert!(snapshot.find(Listener, "web").is_none());
+}
+
+// === separate sources ===
+
+/// Something of every kind that names a source, or would.
+fn sourced() -> DesiredState {
+    let mut api = service(1, "api", &["10.0.0.1:443"]);
+    api.spec.protocol = Protocol::Http(HttpVersion::Http2);
+    api.spec.tls = tls(Some("api.internal"), Verification::Authority(text(PEM)));
+    let mut state = serving([api, tcp_service(2, "db", "10.0.0.2:5432")]);
+    state.listeners.push(tcp_listener(2, "postgres", 5432, 2));
+    state
+}
+
+#[test]
+fn separate_sources_are_named_wherever_ads_would_be() {
+    golden_separate("separate_delta", &sourced(), marchproxy_xds::Protocol::Delta);
+}
+
+#[test]
+fn separate_sources_talk_as_the_client_does_but_for_clusters_on_demand() {
+    golden_separate("separate_sotw", &sourced(), marchproxy_xds::Protocol::Sotw);
+}
+
+#[test]
+fn what_names_no_source_is_the_same_for_all() {
+    let sources =
+        Sources::Separate { cluster: text("other"), protocol: marchproxy_xds::Protocol::Delta };
+    let (ads, separate) =
+        (compile(&sourced()).unwrap(), compile_for(&sourced(), &sources).unwrap());
+    for same in [Runtime, Secret, Endpoint, ResourceType::Route] {
+        assert_eq!(ads.version(same), separate.version(same), "{same}");
+    }
+    for differs in [Cluster, Listener] {
+        assert_ne!(ads.version(differs), separate.version(differs), "{differs}");
+        for resource in separate.resources(differs) {
+            let bytes = resource.body().as_ref();
+            assert!(bytes.windows(5).any(|window| window == b"other"), "{}", resource.name());
+        }
+    }
+    assert!(separate.find(Listener, "api").is_none(), "gRPC clients use ADS");
 }

@@ -10,6 +10,7 @@ use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use envoy_types::pb::envoy::config::listener::v3::Listener;
 use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
+use envoy_types::pb::envoy::extensions::filters::http::on_demand::v3::OnDemand;
 use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
@@ -84,7 +85,14 @@ fn unpacked(type_url: &str, bytes: &[u8]) -> String {
         };
     }
     first_of!(Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, Secret, Runtime);
-    first_of!(HttpConnectionManager, Router, TcpProxy, UpstreamTlsContext, HttpProtocolOptions);
+    first_of!(
+        HttpConnectionManager,
+        OnDemand,
+        Router,
+        TcpProxy,
+        UpstreamTlsContext,
+        HttpProtocolOptions
+    );
     panic!("add {type_url} to this list")
 }
 
