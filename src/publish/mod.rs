@@ -94,9 +94,10 @@ impl Publisher {
     async fn publish(&self, group: NodeGroupId, revision: Revision) -> Result<()> {
         let state = match self.store.read().await?.desired_state(group).await {
             Err(Error::NotFound { .. }) => return Ok(()), // deleted since; the next look forgets it
-            state => state?,
+            state => Arc::new(state?),
         };
-        let compiled = spawn_blocking(move || compile(&state)).await.map_err(Error::internal)?;
+        let desired = Arc::clone(&state);
+        let compiled = spawn_blocking(move || compile(&desired)).await.map_err(Error::internal)?;
         // It did compile when it was committed, so this is our fault.
         let snapshot = compiled.map_err(Error::internal)?;
         let snapshot = Arc::new(match self.hub.current(group) {
@@ -104,7 +105,7 @@ impl Publisher {
             None => snapshot,
         });
         let version = Arc::clone(snapshot.digest());
-        if self.hub.publish(Published { group, snapshot }) {
+        if self.hub.publish(Published::new(group, snapshot, state)) {
             tracing::info!(node_group.id = %group, %revision, %version, "published a snapshot");
         }
         Ok(())

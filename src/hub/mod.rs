@@ -8,12 +8,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use marchproxy_xds::Snapshot;
 use parking_lot::RwLock;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use crate::model::{NodeGroupId, Revision};
+use self::variants::{ClusterNames, Variants};
+use crate::compile::Sources;
+use crate::error::Result;
+use crate::model::{DesiredState, NodeGroupId, Revision};
+
+mod variants;
 
 /// How much news a channel holds; more than a follower needs to look again.
 const RING: usize = 16;
@@ -23,8 +28,10 @@ const RING: usize = 16;
 pub struct Published {
     /// Whose proxies are given it.
     pub group: NodeGroupId,
-    /// What they are given.
+    /// What they are given, if they use ADS.
     pub snapshot: Arc<Snapshot>,
+    /// What the others are given.
+    variants: Arc<Variants>,
 }
 
 /// Holds the latest snapshots, and tells who follows them.
@@ -33,11 +40,12 @@ pub struct Hub {
     topics: RwLock<HashMap<NodeGroupId, Topic>>,
     /// News of every group, for those who follow all of them.
     all: broadcast::Sender<NodeGroupId>,
+    cluster_names: ClusterNames,
 }
 
 #[derive(Debug)]
 struct Topic {
-    current: Option<Arc<Snapshot>>,
+    current: Option<Published>,
     news: broadcast::Sender<()>,
 }
 
@@ -47,14 +55,41 @@ impl Default for Topic {
     }
 }
 
+impl Published {
+    /// The snapshot that `state`, the desired state of `group`, comes to over ADS.
+    pub fn new(group: NodeGroupId, snapshot: Arc<Snapshot>, state: Arc<DesiredState>) -> Self {
+        Self { group, snapshot, variants: Arc::new(Variants::new(state)) }
+    }
+
+    fn revision(&self) -> Revision {
+        self.snapshot.revision().into()
+    }
+
+    /// What those are given that have these sources.
+    async fn snapshot_for(&self, sources: &Sources) -> Result<Arc<Snapshot>> {
+        match sources {
+            Sources::Aggregated => Ok(Arc::clone(&self.snapshot)),
+            Sources::Separate { .. } => self.variants.get(sources).await,
+        }
+    }
+}
+
 impl Hub {
     /// Makes a hub that holds nothing yet.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { topics: RwLock::default(), all: broadcast::Sender::new(RING) })
+        Arc::new(Self {
+            topics: RwLock::default(),
+            all: broadcast::Sender::new(RING),
+            cluster_names: ClusterNames::default(),
+        })
     }
 
     /// The latest snapshot of `group`, once there is one.
     pub fn current(&self, group: NodeGroupId) -> Option<Arc<Snapshot>> {
+        Some(self.published(group)?.snapshot)
+    }
+
+    fn published(&self, group: NodeGroupId) -> Option<Published> {
         self.topics.read().get(&group)?.current.clone()
     }
 
@@ -62,7 +97,7 @@ impl Hub {
     /// also of groups that are merely followed.
     pub fn revisions(&self) -> HashMap<NodeGroupId, Option<Revision>> {
         let topics = self.topics.read();
-        let revision = |topic: &Topic| topic.current.as_ref().map(|s| s.revision().into());
+        let revision = |topic: &Topic| topic.current.as_ref().map(Published::revision);
         topics.iter().map(|(group, topic)| (*group, revision(topic))).collect()
     }
 
@@ -70,14 +105,14 @@ impl Hub {
     ///
     /// Only the publisher calls this. Returns whether it was news.
     pub fn publish(&self, next: Published) -> bool {
-        let Published { group, snapshot } = next;
+        let group = next.group;
         let news = {
             let mut topics = self.topics.write();
             let topic = topics.entry(group).or_default();
-            if topic.current.as_ref().is_some_and(|old| old.revision() >= snapshot.revision()) {
+            if topic.current.as_ref().is_some_and(|old| old.revision() >= next.revision()) {
                 return false;
             }
-            topic.current = Some(snapshot);
+            topic.current = Some(next);
             topic.news.clone()
         };
         // No receiver is no error.
@@ -99,17 +134,39 @@ impl Hub {
         let news = self.topics.write().entry(group).or_default().news.subscribe();
         stream::unfold((Arc::clone(self), news, None), move |(hub, mut news, seen)| async move {
             loop {
-                if let Some(snapshot) = hub.current(group)
-                    && seen < Some(snapshot.revision())
+                if let Some(next) = hub.published(group)
+                    && seen < Some(next.revision())
                 {
-                    let seen = Some(snapshot.revision());
-                    return Some((Published { group, snapshot }, (hub, news, seen)));
+                    let seen = Some(next.revision());
+                    return Some((next, (hub, news, seen)));
                 }
                 if let Err(RecvError::Closed) = news.recv().await {
                     return None;
                 }
             }
         })
+    }
+
+    /// As [`Hub::follow`], but what those are given that have these sources.
+    ///
+    /// `Invalid` if they name the cluster of this control plane in too many ways.
+    pub fn follow_as(
+        self: &Arc<Self>,
+        group: NodeGroupId,
+        sources: Sources,
+    ) -> Result<impl Stream<Item = Arc<Snapshot>> + use<>> {
+        let state = Arc::new((self.cluster_names.claim(&sources)?, sources));
+        Ok(self.follow(group).filter_map(move |published| {
+            let state = Arc::clone(&state);
+            async move {
+                let snapshot = published.snapshot_for(&state.1).await;
+                let log = |e: &crate::error::Error| {
+                    let error = e as &dyn std::error::Error;
+                    tracing::error!(error, node_group.id = %group, sources = ?state.1, "no variant");
+                };
+                snapshot.inspect_err(log).ok()
+            }
+        }))
     }
 
     /// The current snapshot of every group, then each newer one.
@@ -119,7 +176,7 @@ impl Hub {
         stream::unfold(state, |(hub, mut news, mut seen)| async move {
             loop {
                 if let Some(next) = hub.unseen(&seen) {
-                    seen.insert(next.group, next.snapshot.revision());
+                    seen.insert(next.group, next.revision());
                     return Some((next, (hub, news, seen)));
                 }
                 if let Err(RecvError::Closed) = news.recv().await {
@@ -130,24 +187,44 @@ impl Hub {
     }
 
     /// Some group's snapshot that is newer than what was seen of it.
-    fn unseen(&self, seen: &HashMap<NodeGroupId, u64>) -> Option<Published> {
+    fn unseen(&self, seen: &HashMap<NodeGroupId, Revision>) -> Option<Published> {
         self.topics.read().iter().find_map(|(group, topic)| {
-            let snapshot = topic.current.as_ref()?;
-            let newer = seen.get(group).is_none_or(|seen| *seen < snapshot.revision());
-            newer.then(|| Published { group: *group, snapshot: Arc::clone(snapshot) })
+            let current = topic.current.as_ref()?;
+            let newer = seen.get(group).is_none_or(|seen| *seen < current.revision());
+            newer.then(|| current.clone())
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::StreamExt as _;
+    use chrono::DateTime;
 
     use super::*;
+    use crate::model::{NodeGroup, NodeGroupSpec};
+
+    /// A group at this revision, and nothing in it.
+    pub(super) fn state(group: i32, revision: i64) -> DesiredState {
+        let spec = NodeGroupSpec {
+            name: "a".to_owned().try_into().unwrap(),
+            description: String::new(),
+            runtime: [].into(),
+        };
+        let group = NodeGroup {
+            id: group.try_into().unwrap(),
+            is_default: false,
+            revision: revision.into(),
+            spec,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+        };
+        DesiredState { group, services: vec![], routes: vec![], listeners: vec![] }
+    }
 
     fn published(group: i32, revision: u64) -> Published {
         let snapshot = Snapshot::new(revision, []).unwrap();
-        Published { group: group.try_into().unwrap(), snapshot: Arc::new(snapshot) }
+        let state = state(group, revision.try_into().unwrap());
+        Published::new(state.group.id, Arc::new(snapshot), Arc::new(state))
     }
 
     async fn next_revision(stream: &mut (impl Stream<Item = Published> + Unpin)) -> u64 {
