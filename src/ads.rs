@@ -1,6 +1,5 @@
 //! Floor 5, an edge: xDS. Translates between the engine and the operations.
 
-use futures_util::StreamExt as _;
 use marchproxy_xds::{Connection, Hello, Source};
 use tonic::Status;
 
@@ -13,11 +12,7 @@ impl Source for App {
         let credential = NodeCredential::read(&hello.headers, &hello.extensions);
         let admission = self.admit(hello, &credential).await.map_err(|e| status(&e))?;
         let Admission { snapshots, observer, withheld } = admission;
-        Ok(Connection {
-            snapshots: Box::pin(snapshots.map(|published| published.snapshot)),
-            observer: Box::new(observer),
-            withheld,
-        })
+        Ok(Connection { snapshots, observer: Box::new(observer), withheld })
     }
 }
 

@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::stream::{BoxStream, StreamExt as _};
-use marchproxy_xds::{Event, Hello, NodeInfo, Observer, ResourceType};
+use marchproxy_xds::{
+    DiscoveryService, Event, Hello, NodeInfo, Observer, Protocol, ResourceType, Snapshot,
+};
 
 use super::{App, now};
 use crate::auth::{Actor, Lease, NodeAuth, NodeCredential, PresentedToken, SecretKind};
+use crate::compile::{REST_BY, Sources};
 use crate::error::{Error, Result};
-use crate::hub::Published;
 use crate::model::{Name, NodeGroup, NodeGroupId};
-use crate::nodes::{Cause, Matched, NodeChange, NodeId, NodeStatus, Nodes};
+use crate::nodes::{Matched, NodeChange, NodeId, NodeStatus, Nodes, Place, StreamInfo};
 use crate::store::Tx;
 
 /// Who a node is, as far as it has proved it.
@@ -30,20 +32,23 @@ pub struct Identity {
 /// A proxy that was let in: what it is given, and who hears what it answers.
 pub struct Admission {
     /// Its group's snapshots.
-    pub snapshots: BoxStream<'static, Published>,
+    pub snapshots: BoxStream<'static, Arc<Snapshot>>,
     /// Takes note of its answers; dropped when it goes away.
     pub observer: Watcher,
     /// The types that it is not given.
     pub withheld: Vec<ResourceType>,
 }
 
-/// Takes note of what one node answers.
+/// Takes note of what one node answers on one stream.
 pub struct Watcher {
     nodes: Arc<Nodes>,
     group: NodeGroupId,
-    id: NodeId,
+    place: Place,
     name: String,
 }
+
+/// What the cluster of this control plane is called, if a node says nothing else.
+const XDS_CLUSTER: &str = "xds_cluster";
 
 impl App {
     /// The nodes of a group, or all.
@@ -78,25 +83,23 @@ impl App {
         let identity = self.identify(credential, &hello.node).await?;
         let Identity { group, matched, lease, withheld } = identity;
         // Followed before it is announced, so that it misses nothing after.
-        let snapshots = self.0.hub.follow(group.id).take_until(lease.ended()).boxed();
+        let snapshots = self.0.hub.follow_as(group.id, sources(&hello))?;
+        let snapshots = snapshots.take_until(lease.ended()).boxed();
         let (name, peer) = (hello.node.id.clone(), hello.peer);
-        let id = self.0.nodes.connect(connected(hello, group.id, matched));
-        if matched == Matched::Fallback {
-            tracing::warn!(
-                node_group.id = %group.id, node_group.name = %group.spec.name,
-                "a node names no group that there is: it is given the default one's"
-            );
+        let stream = StreamInfo::new(hello.service, &hello.names);
+        let (place, is_new) = self.0.nodes.connect(connected(hello, group.id, matched), stream);
+        if is_new {
+            announce(&group, matched, peer);
         }
-        if !withheld.is_empty() {
+        if is_new && !withheld.is_empty() {
             tracing::warn!(
                 node_group.id = %group.id, ?peer, ?withheld,
                 "a node is given no secrets: others could read along (see XDS_TLS_CERT, or \
                  XDS_ALLOW_PLAINTEXT_SECRETS)"
             );
         }
-        tracing::info!(node_group.id = %group.id, ?peer, ?matched, "a node connected");
         let nodes = Arc::clone(&self.0.nodes);
-        let observer = Watcher { nodes, group: group.id, id, name };
+        let observer = Watcher { nodes, group: group.id, place, name };
         Ok(Admission { snapshots, observer, withheld })
     }
 
@@ -242,6 +245,36 @@ async fn check_word(tx: &Tx, node: &NodeInfo, proved: &NodeGroup, by: &str) -> R
     Ok(())
 }
 
+fn announce(group: &NodeGroup, matched: Matched, peer: Option<SocketAddr>) {
+    if matched == Matched::Fallback {
+        tracing::warn!(
+            node_group.id = %group.id, node_group.name = %group.spec.name,
+            "a node names no group that there is: it is given the default one's"
+        );
+    }
+    tracing::info!(node_group.id = %group.id, ?peer, ?matched, "a node connected");
+}
+
+/// Where a client gets what the resources refer to that it is given.
+fn sources(hello: &Hello) -> Sources {
+    match hello.service {
+        DiscoveryService::Aggregated => Sources::Aggregated,
+        DiscoveryService::Of(_) => {
+            let name = hello.node.metadata.get("xds_cluster").cloned();
+            let name = name
+                .and_then(|name| Name::try_from(name).ok())
+                .unwrap_or_else(|| Name::try_from(XDS_CLUSTER.to_owned()).expect("this is a name"));
+            let rest_by = hello.headers.get(REST_BY).map(http::HeaderValue::as_bytes);
+            let protocol = match rest_by {
+                Some(b"sotw") => Protocol::Sotw,
+                Some(b"delta") => Protocol::Delta,
+                Some(_) | None => hello.protocol,
+            };
+            Sources::Separate { cluster: name, protocol }
+        }
+    }
+}
+
 /// The group in a node id of the form `cluster-<group id>`.
 fn group_in(node_id: &str) -> Option<NodeGroupId> {
     let id: i32 = node_id.strip_prefix("cluster-")?.parse().ok()?;
@@ -288,21 +321,20 @@ impl Observer for Watcher {
                 "a node asks for what it is not given on this connection"
             );
         }
-        let cause = Cause::of(&event);
-        self.nodes.update(self.group, self.id, cause, |status| status.observe(event, now()));
+        self.nodes.observe(self.place, event, now());
     }
 }
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        self.nodes.disconnect(self.group, self.id, now());
-        tracing::info!(node.id = self.name, node_group.id = %self.group, "a node disconnected");
+        if self.nodes.disconnect(self.place, now()) {
+            tracing::info!(node.id = self.name, node_group.id = %self.group, "a node disconnected");
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use marchproxy_xds::{DiscoveryService, Protocol};
     use tempfile::TempDir;
 
     use super::*;
@@ -333,6 +365,7 @@ mod tests {
             peer: None,
             protocol: Protocol::Delta,
             service: DiscoveryService::Aggregated,
+            names: vec![],
             headers: http::HeaderMap::new(),
             extensions,
         }
@@ -410,6 +443,42 @@ mod tests {
         app.delete_node_group(&admin, group.id).await.unwrap();
         let refused = app.identify(&credential, &node).await.unwrap_err();
         assert_eq!(refused.codes().grpc, tonic::Code::Unauthenticated);
+    }
+
+    fn calling(service: DiscoveryService, protocol: Protocol) -> Hello {
+        Hello {
+            node: NodeInfo::default(),
+            peer: None,
+            protocol,
+            service,
+            names: vec![],
+            headers: http::HeaderMap::new(),
+            extensions: http::Extensions::new(),
+        }
+    }
+
+    #[test]
+    fn who_does_not_use_ads_has_separate_sources() {
+        let cds = DiscoveryService::Of(ResourceType::Cluster);
+        let separate = |cluster: &str, protocol| Sources::Separate {
+            cluster: cluster.to_owned().try_into().unwrap(),
+            protocol,
+        };
+        let table = [
+            (DiscoveryService::Aggregated, "other", "sotw", Sources::Aggregated),
+            (cds, "", "", separate("xds_cluster", Protocol::Delta)),
+            (cds, "other", "delta", separate("other", Protocol::Delta)),
+            (cds, "no name", "nonsense", separate("xds_cluster", Protocol::Delta)),
+            (cds, "", "sotw", separate("xds_cluster", Protocol::Sotw)),
+        ];
+        for (service, cluster, rest_by, want) in table {
+            let mut hello = calling(service, Protocol::Delta);
+            hello.node.metadata.insert("xds_cluster".to_owned(), cluster.to_owned());
+            hello.headers.insert(REST_BY, rest_by.parse().unwrap());
+            assert_eq!(sources(&hello), want, "{service:?} {cluster:?} {rest_by:?}");
+        }
+        let sotw = sources(&calling(cds, Protocol::Sotw));
+        assert_eq!(sotw, separate("xds_cluster", Protocol::Sotw));
     }
 
     #[test]

@@ -7,19 +7,25 @@
 
 mod follow;
 mod status;
+mod streams;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use marchproxy_xds::Event;
 use parking_lot::RwLock;
 use tokio::sync::broadcast;
 
 use crate::model::NodeGroupId;
 
+use streams::{StreamId, Streams};
+
 pub use status::{
     Cause, Matched, NodeChange, NodeId, NodeStatus, Refusal, Settled, Standing, TypeStatus,
 };
+pub use streams::StreamInfo;
 
 /// How many changes a channel holds before a follower has to look again.
 const RING: usize = 1024;
@@ -38,19 +44,37 @@ pub struct Nodes {
 struct Inner {
     groups: HashMap<NodeGroupId, Group>,
     last_id: u64,
+    last_stream: StreamId,
     /// Counts changes of all nodes, so that they have an order.
     last_change: u64,
+}
+
+/// A stream's place in the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    group: NodeGroupId,
+    node: NodeId,
+    stream: StreamId,
 }
 
 #[derive(Debug)]
 struct Group {
     nodes: BTreeMap<NodeId, Arc<NodeStatus>>,
+    /// The streams of those that are connected.
+    streams: HashMap<NodeId, Streams>,
+    /// Those again, by what they call themselves and where they connect from.
+    connected: HashMap<(String, SocketAddr), NodeId>,
     news: broadcast::Sender<NodeChange>,
 }
 
 impl Default for Group {
     fn default() -> Self {
-        Self { nodes: BTreeMap::new(), news: broadcast::Sender::new(RING) }
+        Self {
+            nodes: BTreeMap::new(),
+            streams: HashMap::new(),
+            connected: HashMap::new(),
+            news: broadcast::Sender::new(RING),
+        }
     }
 }
 
@@ -60,55 +84,81 @@ impl Nodes {
         Arc::new(Self { inner: RwLock::default(), all: broadcast::Sender::new(RING) })
     }
 
-    /// Takes note of a node that has connected; `status` is filled in with its
-    /// identity here. One that went away before under the same name returns to
-    /// its place; one that is still there stays, beside the new one.
-    pub fn connect(&self, mut status: NodeStatus) -> NodeId {
+    /// Takes note of a stream that was opened, and says whether its node is new.
+    ///
+    /// It is another stream of a node that is there if both call themselves the
+    /// same and are on one connection, unless both are aggregated. Otherwise a
+    /// node has connected; `status` is filled in with its identity here. One
+    /// that went away before under the same name returns to its place; one that
+    /// is still there stays, beside the new one.
+    pub fn connect(&self, mut status: NodeStatus, stream: StreamInfo) -> (Place, bool) {
         let mut inner = self.inner.write();
-        let group = inner.groups.entry(status.group).or_default();
+        inner.last_stream += 1;
+        let (id, of_group) = (inner.last_stream, status.group);
+        let group = inner.groups.entry(of_group).or_default();
+        if let Some(node) = group.joined(&status, &stream) {
+            group.streams.entry(node).or_default().open(id, stream);
+            return (Place { group: of_group, node, stream: id }, false);
+        }
         let place = group
             .nodes
             .values()
             .find(|node| node.disconnected_at.is_some() && node.name == status.name);
-        let id = place.map(|node| node.id);
-        status.id = id.unwrap_or_else(|| inner.next_id());
-        let id = status.id;
+        let node = place.map(|node| node.id);
+        let node = node.unwrap_or_else(|| inner.next_id());
+        status.id = node;
+        let group = inner.groups.entry(of_group).or_default();
+        if let Some(peer) = status.peer {
+            group.connected.insert((status.name.clone(), peer), node);
+        }
+        group.streams.entry(node).or_default().open(id, stream);
         self.store(&mut inner, status, Cause::Connected);
-        id
+        (Place { group: of_group, node, stream: id }, true)
+    }
+
+    /// Takes note of what happened on a stream, and tells who follows its node
+    /// if that changes how it stands.
+    pub fn observe(&self, place: Place, event: Event, now: DateTime<Utc>) {
+        self.update(place, |streams, status| streams.observe(place.stream, event, status, now));
+    }
+
+    /// Takes note of a stream that has ended, and says whether its node has gone
+    /// away with it.
+    pub fn disconnect(&self, place: Place, now: DateTime<Utc>) -> bool {
+        let mut is_gone = false;
+        self.update(place, |streams, status| {
+            is_gone = streams.len() == 1;
+            if is_gone {
+                status.disconnected_at = Some(now);
+                return Some(Cause::Disconnected);
+            }
+            streams.close(place.stream, status, now)
+        });
+        if is_gone && let Some(group) = self.inner.write().groups.get_mut(&place.group) {
+            group.forget_streams(place.node);
+            group.forget_oldest();
+        }
+        is_gone
     }
 
     /// Changes what is known of a node, and tells who follows it.
     ///
     /// Without a cause it is noted, but nobody is told.
-    pub fn update(
+    fn update(
         &self,
-        group: NodeGroupId,
-        id: NodeId,
-        cause: Option<Cause>,
-        change: impl FnOnce(&mut NodeStatus),
+        place: Place,
+        change: impl FnOnce(&mut Streams, &mut NodeStatus) -> Option<Cause>,
     ) {
         let mut inner = self.inner.write();
-        let Some(place) = inner.groups.get_mut(&group).and_then(|g| g.nodes.get_mut(&id)) else {
+        let Some(group) = inner.groups.get_mut(&place.group) else {
             return; // the group is gone, and its nodes with it
         };
-        match cause {
-            None => change(Arc::make_mut(place)),
-            Some(cause) => {
-                let mut status = NodeStatus::clone(place);
-                change(&mut status);
-                self.store(&mut inner, status, cause);
-            }
-        }
-    }
-
-    /// Takes note of a node that has gone away.
-    pub fn disconnect(&self, group: NodeGroupId, id: NodeId, now: DateTime<Utc>) {
-        self.update(group, id, Some(Cause::Disconnected), |status| {
-            status.disconnected_at = Some(now);
-        });
-        let mut inner = self.inner.write();
-        if let Some(group) = inner.groups.get_mut(&group) {
-            group.forget_oldest();
+        let known = (group.streams.get_mut(&place.node), group.nodes.get_mut(&place.node));
+        let (Some(streams), Some(status)) = known else { return };
+        // Followers may still hold the last state: this is a copy then.
+        if let Some(cause) = change(streams, Arc::make_mut(status)) {
+            let status = NodeStatus::clone(status);
+            self.store(&mut inner, status, cause);
         }
     }
 
@@ -156,6 +206,24 @@ impl Inner {
 }
 
 impl Group {
+    /// The node that a stream joins which introduces itself like this.
+    fn joined(&self, status: &NodeStatus, stream: &StreamInfo) -> Option<NodeId> {
+        let node = *self.connected.get(&(status.name.clone(), status.peer?))?;
+        let is_second = stream.is_aggregated() && self.streams.get(&node)?.has_aggregated();
+        (!is_second).then_some(node)
+    }
+
+    /// Forgets the streams of a node that has gone away.
+    fn forget_streams(&mut self, node: NodeId) {
+        self.streams.remove(&node);
+        let status = self.nodes.get(&node);
+        if let Some((name, peer)) = status.and_then(|n| Some((n.name.clone(), n.peer?)))
+            && self.connected.get(&(name.clone(), peer)) == Some(&node)
+        {
+            self.connected.remove(&(name, peer));
+        }
+    }
+
     fn forget_oldest(&mut self) {
         let gone = |node: &&Arc<NodeStatus>| node.disconnected_at.is_some();
         if self.nodes.values().filter(gone).count() > MOST_GONE {

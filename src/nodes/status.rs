@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use marchproxy_xds::{Event, Protocol, ResourceType};
+use marchproxy_xds::{Protocol, ResourceType};
 
 use crate::model::{NodeGroupId, Revision};
 
@@ -180,76 +180,6 @@ impl NodeStatus {
             Standing::Acked
         } else {
             Standing::Pending
-        }
-    }
-
-    /// Takes note of what happened on the node's stream.
-    pub fn observe(&mut self, event: Event, now: DateTime<Utc>) {
-        match event {
-            Event::Sent { resource_type, version, .. } => {
-                let status = self.types.entry(resource_type).or_default();
-                status.sent_version = Some(version);
-                status.sent_at = Some(now);
-            }
-            Event::Acked { resource_type, version, .. } => {
-                let status = self.types.entry(resource_type).or_default();
-                status.acked_version = Some(version);
-                status.acked_at = Some(now);
-            }
-            Event::Nacked {
-                resource_type,
-                version,
-                revision,
-                code,
-                message,
-                resources,
-                culprits,
-                searching,
-            } => {
-                let status = self.types.entry(resource_type).or_default();
-                let before = status.refused.as_deref().filter(|before| before.version == version);
-                let named = before.map_or(&[][..], |before| &before.culprits);
-                let more = culprits.iter().filter(|culprit| !named.contains(culprit));
-                let culprits = named.iter().chain(more).cloned().collect();
-                let refusal = Arc::new(Refusal {
-                    resource_type,
-                    version,
-                    revision: revision.into(),
-                    code,
-                    message,
-                    resources,
-                    culprits,
-                    at: now,
-                });
-                self.last_refusal = Some(Arc::clone(&refusal));
-                if !searching {
-                    status.refused = Some(refusal); // else it is not known yet what of it
-                }
-            }
-            Event::Overdue { .. } | Event::Withheld { .. } | Event::Needs { .. } => {}
-            Event::Settled { revision, held } => {
-                for (resource_type, status) in &mut self.types {
-                    if !held.contains(resource_type) {
-                        status.refused = None;
-                    }
-                }
-                self.settled = Some(Settled { revision: revision.into(), held });
-            }
-        }
-    }
-}
-
-impl Cause {
-    /// What followers are told of an event; nothing of what was merely sent.
-    pub fn of(event: &Event) -> Option<Self> {
-        match event {
-            Event::Sent { .. }
-            | Event::Overdue { .. }
-            | Event::Withheld { .. }
-            | Event::Needs { .. } => None,
-            Event::Acked { resource_type, .. } => Some(Self::Acked(*resource_type)),
-            Event::Nacked { resource_type, .. } => Some(Self::Nacked(*resource_type)),
-            Event::Settled { .. } => Some(Self::Settled),
         }
     }
 }
