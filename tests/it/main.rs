@@ -18,3 +18,4 @@ mod support;
 mod traffic;
 mod upstreams;
 mod wait_for;
+mod warming;

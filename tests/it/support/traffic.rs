@@ -1,6 +1,8 @@
 //! Requests through an Envoy, one or many.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -8,10 +10,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{LIMIT, eventually};
 
+/// How long requests go on that nobody stops.
+const LONGEST: Duration = Duration::from_secs(120);
+
 /// Continuous requests, one after the other, until stopped.
 pub(crate) struct Traffic {
     stop: CancellationToken,
     running: JoinSet<Report>,
+    done: Arc<AtomicUsize>,
+    began: tokio::time::Instant,
 }
 
 /// What came of continuous requests.
@@ -47,30 +54,53 @@ impl Traffic {
         .await;
     }
 
-    /// Starts requests that go on until stopped, or for a minute.
+    /// Starts requests that go on until stopped, or for two minutes.
     pub(crate) fn start(port: u16, host: &'static str) -> Self {
+        Self::start_many(port, host, 1)
+    }
+
+    /// As [`Traffic::start`], by so many clients at once, on one connection each.
+    pub(crate) fn start_many(port: u16, host: &'static str, clients: usize) -> Self {
         let stop = CancellationToken::new();
-        let stopped = stop.clone();
+        let done = Arc::new(AtomicUsize::new(0));
         let mut running = JoinSet::new();
-        running.spawn(async move {
-            let client = reqwest::Client::new();
-            let mut report = Report::default();
-            let end = tokio::time::Instant::now() + Duration::from_secs(60);
-            while !stopped.is_cancelled() && tokio::time::Instant::now() < end {
-                match get(&client, port, host, "/").await {
-                    Ok(body) => *report.answered.entry(body).or_default() += 1,
-                    Err(e) => report.failed.push(e),
+        for _ in 0..clients {
+            let (stopped, done) = (stop.clone(), Arc::clone(&done));
+            running.spawn(async move {
+                let client = reqwest::Client::new();
+                let mut report = Report::default();
+                let end = tokio::time::Instant::now() + LONGEST;
+                while !stopped.is_cancelled() && tokio::time::Instant::now() < end {
+                    match get(&client, port, host, "/").await {
+                        Ok(body) => *report.answered.entry(body).or_default() += 1,
+                        Err(e) => report.failed.push(e),
+                    }
+                    done.fetch_add(1, Ordering::Relaxed);
                 }
-            }
-            report
-        });
-        Self { stop, running }
+                report
+            });
+        }
+        Self { stop, running, done, began: tokio::time::Instant::now() }
+    }
+
+    /// Whether so many requests have come to an end. Panics if that takes longer
+    /// than requests go on.
+    pub(crate) fn has_done(&self, wanted: usize) -> bool {
+        let done = self.done.load(Ordering::Relaxed);
+        assert!(done >= wanted || self.began.elapsed() < LONGEST, "only {done} requests");
+        done >= wanted
     }
 
     /// Stops the requests.
     pub(crate) async fn stop(mut self) -> Report {
         self.stop.cancel();
-        self.running.join_next().await.unwrap().unwrap()
+        let mut sum = Report::default();
+        while let Some(report) = self.running.join_next().await {
+            let Report { answered, failed } = report.unwrap();
+            answered.into_iter().for_each(|(body, n)| *sum.answered.entry(body).or_default() += n);
+            sum.failed.extend(failed);
+        }
+        sum
     }
 }
 
