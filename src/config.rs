@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{ArgAction, Args, ValueEnum};
+use marchproxy_xds::Settings;
 use rand::Rng as _;
 use rand::distr::Alphanumeric;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -189,6 +190,15 @@ impl ServeConfig {
                 .push("XDS_ALLOW_PLAINTEXT_SECRETS: secrets go to other machines in plain text");
         }
         warnings
+    }
+
+    /// How the xDS server behaves.
+    pub fn xds_settings(&self) -> Settings {
+        let count = |number: NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
+        let mut settings = Settings::default();
+        settings.streams = count(self.xds_max_streams);
+        settings.streams_per_peer = count(self.xds_max_streams_per_peer);
+        settings
     }
 
     /// The database; the data directory is made if it is to be in there.

@@ -34,6 +34,10 @@ pub(super) struct BootstrapArgs {
     #[arg(long, value_enum, default_value_t)]
     protocol: Protocol,
 
+    /// Where an Envoy is to get what from.
+    #[arg(long, value_enum, default_value_t)]
+    sources: Sources,
+
     /// Where xDS is served: an IP address or a DNS name.
     #[arg(long, default_value = "127.0.0.1", value_parser = host)]
     xds_host: Host,
@@ -89,6 +93,17 @@ enum Protocol {
     #[default]
     Delta,
     Sotw,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Sources {
+    /// All types from one stream (ADS), in an order without gaps.
+    #[default]
+    Ads,
+    /// Each type from a service of its own.
+    Separate,
+    /// Listeners from a service of their own; the rest follows from them.
+    Lds,
 }
 
 impl BootstrapArgs {
@@ -161,34 +176,25 @@ impl BootstrapArgs {
     }
 
     fn envoy(&self) -> Value {
-        let ads = json!({ "ads": {}, "resource_api_version": "V3" });
+        let config_source = match self.sources {
+            Sources::Ads => json!({ "ads": {}, "resource_api_version": "V3" }),
+            Sources::Separate | Sources::Lds => json!({
+                "api_config_source": self.api_config_source(), "resource_api_version": "V3",
+            }),
+        };
+        let mut dynamic_resources = json!({ "lds_config": config_source });
+        match self.sources {
+            Sources::Ads => {
+                dynamic_resources["ads_config"] = self.api_config_source();
+                dynamic_resources["cds_config"] = config_source.clone();
+            }
+            Sources::Separate => dynamic_resources["cds_config"] = config_source.clone(),
+            Sources::Lds => {}
+        }
         json!({
             "node": self.node(),
-            "dynamic_resources": {
-                "ads_config": {
-                    "api_type": match self.protocol {
-                        Protocol::Delta => "DELTA_GRPC",
-                        Protocol::Sotw => "GRPC",
-                    },
-                    "transport_api_version": "V3",
-                    // Otherwise each request, each ACK too, weighs 61 kB.
-                    "set_node_on_first_message_only": true,
-                    "grpc_services": [self.grpc_service()],
-                },
-                "cds_config": ads,
-                "lds_config": ads,
-            },
-            "layered_runtime": { "layers": [
-                // Envoy's own limit of 100 refuses regular expressions that
-                // people write: with it, one route would take all down.
-                { "name": "static", "static_layer": {
-                    "re2.max_program_size.error_level": u32::MAX,
-                } },
-                { "name": names::RUNTIME_LAYER, "rtds_layer": {
-                    "name": names::RUNTIME_LAYER, "rtds_config": ads,
-                } },
-                { "name": "admin", "admin_layer": {} },
-            ] },
+            "dynamic_resources": dynamic_resources,
+            "layered_runtime": { "layers": self.runtime_layers(&config_source) },
             "static_resources": { "clusters": [self.xds_cluster()] },
             "admin": { "address": socket(&self.admin_host.to_string(), self.admin_port) },
         })
@@ -234,6 +240,35 @@ impl BootstrapArgs {
             context["sni"] = json!(name);
         }
         Some(json!({ "name": "envoy.transport_sockets.tls", "typed_config": context }))
+    }
+
+    fn api_config_source(&self) -> Value {
+        json!({
+            "api_type": match self.protocol {
+                Protocol::Delta => "DELTA_GRPC",
+                Protocol::Sotw => "GRPC",
+            },
+            "transport_api_version": "V3",
+            // Otherwise each request, each ACK too, weighs 61 kB.
+            "set_node_on_first_message_only": true,
+            "grpc_services": [self.grpc_service()],
+        })
+    }
+
+    fn runtime_layers(&self, config_source: &Value) -> Vec<Value> {
+        // Envoy's own limit of 100 refuses regular expressions that
+        // people write: with it, one route would take all down.
+        let regex = json!({ "re2.max_program_size.error_level": u32::MAX });
+        let mut layers = vec![json!({ "name": "static", "static_layer": regex })];
+        match self.sources {
+            Sources::Ads | Sources::Separate => layers.push(json!({
+                "name": names::RUNTIME_LAYER,
+                "rtds_layer": { "name": names::RUNTIME_LAYER, "rtds_config": config_source },
+            })),
+            Sources::Lds => {}
+        }
+        layers.push(json!({ "name": "admin", "admin_layer": {} }));
+        layers
     }
 
     fn xds_cluster(&self) -> Value {

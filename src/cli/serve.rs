@@ -49,6 +49,7 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let (secret, admin, database) = (config.secret()?, config.first_admin()?, config.database()?);
     // Bound now: a taken port is an error here, not in a task later.
     let http = bound(HttpServer::bind(config.http_address()), config.http_address(), "PORT")?;
+    let settings = config.xds_settings();
     let xds = bound(XdsServer::bind(config.xds_address()), config.xds_address(), "XDS_GRPC_PORT")?;
 
     let tokens = Tokens::new(&secret);
@@ -83,7 +84,7 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
                 Ok(())
             },
             http.serve(app.clone(), stop.clone()),
-            xds.serve(app, tls, stop.clone()),
+            xds.serve(app, tls, settings, stop.clone()),
         )
     });
     tokio::select! {

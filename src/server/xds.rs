@@ -3,23 +3,18 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use marchproxy_xds::AdsServer;
+use futures_util::StreamExt as _;
+use marchproxy_xds::{DiscoveryServer, DiscoveryService, Server, Settings};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::body::Body;
-use tonic::transport::Server;
-use tower::util::MapRequestLayer;
+use tonic::transport::server::Connected as _;
+use tonic_health::ServingStatus;
 
 use super::bind;
-use super::incoming::incoming;
+use super::incoming::{Io, incoming};
 use super::tls::Tls;
 use crate::app::App;
-use crate::auth::ConnectionInfo;
-
-const KEEPALIVE: Duration = Duration::from_secs(30);
-const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
 
 /// The xDS server, bound and not yet serving.
 #[derive(Debug)]
@@ -42,19 +37,19 @@ impl XdsServer {
         self,
         app: App,
         tls: Option<Arc<Tls>>,
+        settings: Settings,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
         let incoming = incoming(self.0, tls.clone());
+        let incoming = incoming.map(|io| io.map(|io| (extensions(&io), io)).map(|(e, io)| (io, e)));
         // Serving, since what is published was loaded before this is called.
         let (health, health_service) = tonic_health::server::health_reporter();
-        health.set_serving::<AdsServer<App>>().await;
-        let serving = Server::builder()
-            .layer(MapRequestLayer::new(with_peer))
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
-            .add_service(health_service)
-            .add_service(AdsServer::new(Arc::new(app), stop.clone()))
-            .serve_with_incoming_shutdown(incoming, stop.cancelled_owned());
+        for service in DiscoveryService::ALL {
+            health.set_service_status(service.name(), ServingStatus::Serving).await;
+        }
+        let discovery = DiscoveryServer::new(Arc::new(app), stop.clone());
+        let discovery = discovery.with_settings(settings.clone());
+        let routes = discovery.into_routes().add_service(health_service);
         let watching = async {
             match &tls {
                 Some(tls) => tls.watch().await,
@@ -62,17 +57,20 @@ impl XdsServer {
             }
         };
         tokio::select! {
-            served = serving => Ok(served?),
-            () = watching => Ok(()),
+            () = Server::new(routes, settings).serve(incoming, stop) => {}
+            () = watching => {}
         }
+        Ok(())
     }
 }
 
-/// Tells the engine where a call comes from.
-fn with_peer(mut request: http::Request<Body>) -> http::Request<Body> {
-    let extensions = request.extensions_mut();
-    if let Some(peer) = extensions.get::<ConnectionInfo>().and_then(|info| info.peer) {
+/// What is known of a connection, as every call on it will know it.
+fn extensions(io: &Io) -> http::Extensions {
+    let mut extensions = http::Extensions::new();
+    let info = io.connect_info();
+    if let Some(peer) = info.peer {
         extensions.insert(peer);
     }
-    request
+    extensions.insert(info);
+    extensions
 }

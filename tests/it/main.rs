@@ -8,10 +8,12 @@
 
 mod access;
 mod bad_input;
+mod bootstraps;
 mod contracts;
 mod durability;
 mod layering;
 mod proxyless;
+mod separate;
 mod start;
 mod subscriptions;
 mod support;

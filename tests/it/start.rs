@@ -165,7 +165,9 @@ async fn grpc_clients_may_ask_for_the_health_of_xds() {
     let url = format!("http://127.0.0.1:{}", plane.xds_port());
     let channel = tonic::transport::Endpoint::from_shared(url).unwrap().connect().await.unwrap();
     let mut health = HealthClient::new(channel);
-    for service in ["", "envoy.service.discovery.v3.AggregatedDiscoveryService"] {
+    let services =
+        marchproxy_xds::DiscoveryService::ALL.map(marchproxy_xds::DiscoveryService::name);
+    for service in [""].into_iter().chain(services) {
         let request = HealthCheckRequest { service: service.to_owned() };
         let answer = health.check(request).await.unwrap().into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving, "{service:?}");

@@ -27,7 +27,6 @@ use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
-use tonic::transport::server::Connected;
 use tower::Service as _;
 
 use crate::Settings;
@@ -72,12 +71,13 @@ impl Server {
     /// Serves the connections that come, until `stop` or until there are no more;
     /// then waits until those that are open have come to their end.
     ///
-    /// What a connection says of itself is put in the extensions of its requests.
+    /// What is known of a connection is in the extensions of its requests: where it
+    /// comes from, as a [`SocketAddr`](std::net::SocketAddr), and whatever else.
     /// A connection that could not be made is nobody's loss: the error is skipped.
     pub async fn serve<I, C>(self, incoming: I, stop: CancellationToken)
     where
-        I: Stream<Item = io::Result<C>>,
-        C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+        I: Stream<Item = io::Result<(C, http::Extensions)>>,
+        C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let mut incoming = pin!(incoming);
         let mut connections = JoinSet::new();
@@ -88,8 +88,10 @@ impl Server {
                 next = incoming.next() => next,
             };
             match next {
-                Some(Ok(connection)) => {
-                    connections.spawn(self.clone().serve_connection(connection, stop.clone()));
+                Some(Ok((connection, extensions))) => {
+                    let server = self.clone();
+                    let stop = stop.clone();
+                    connections.spawn(server.serve_connection(connection, extensions, stop));
                 }
                 Some(Err(error)) => {
                     tracing::debug!(error = &error as &dyn Error, "no connection");
@@ -102,13 +104,15 @@ impl Server {
     }
 
     /// Serves one connection until it ends, or `stop`.
-    pub async fn serve_connection<C>(self, connection: C, stop: CancellationToken)
-    where
-        C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    pub async fn serve_connection<C>(
+        self,
+        connection: C,
+        mut extensions: http::Extensions,
+        stop: CancellationToken,
+    ) where
+        C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let end = stop.child_token();
-        let mut extensions = http::Extensions::new();
-        extensions.insert(connection.connect_info());
         extensions.insert(ConnectionEnd(end.clone()));
         let handshake = h2::server::Builder::new()
             .initial_connection_window_size(CONNECTION_WINDOW)

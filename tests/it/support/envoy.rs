@@ -53,15 +53,27 @@ impl Envoy {
         let mut all = vec!["--protocol", protocol, "--admin-port", &admin_port];
         all.extend(arguments);
         let bootstrap = change(plane.bootstrap(&all));
-        Self::run(&plane.dir(), &bootstrap, admin)
+        Self::run(&plane.dir(), &bootstrap, &[], admin)
     }
 
-    fn run(dir: &Path, bootstrap: &str, admin: u16) -> Self {
+    /// Starts an Envoy from a bootstrap that somebody wrote by hand.
+    ///
+    /// An admin page is added to it: the tests look there.
+    pub(crate) fn start_from(plane: &Plane, bootstrap: &str, arguments: &[&str]) -> Self {
+        let admin = free_port();
+        let page = format!(
+            "admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {admin}}}}}}}"
+        );
+        Self::run(&plane.dir(), &format!("{bootstrap}\n{page}\n"), arguments, admin)
+    }
+
+    fn run(dir: &Path, bootstrap: &str, arguments: &[&str], admin: u16) -> Self {
         let log = dir.join(format!("envoy-{admin}.log"));
         let mut command = Command::new(binary());
         command
             .args(["--config-yaml", bootstrap, "--concurrency", "1", "--disable-hot-restart"])
-            .args(["--log-level", "info", "--component-log-level", "config:debug,upstream:info"]);
+            .args(["--log-level", "info", "--component-log-level", "config:debug,upstream:info"])
+            .args(arguments);
         let process = Process::start(&mut command, &log);
         Self { process, admin, log, client: reqwest::Client::new() }
     }

@@ -2,6 +2,7 @@
 //! and a real subscription client, each on free loopback ports of its own.
 
 mod envoy;
+mod https;
 mod pki;
 mod plane;
 mod ports;
@@ -13,6 +14,7 @@ mod upstream;
 use std::time::Duration;
 
 pub(crate) use envoy::{Envoy, Protocol};
+pub(crate) use https::Https;
 pub(crate) use pki::{Authority, Pair, secure_channel};
 pub(crate) use plane::{Plane, SECRET_KEY};
 pub(crate) use ports::{TakenPort, free_port};

@@ -11,6 +11,7 @@ use marchproxy_xds::{
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
 
@@ -50,6 +51,12 @@ impl Plane {
         let discovery = discovery.with_settings(settings.clone());
         let server = Server::new(discovery.into_routes(), settings);
         let incoming = TcpIncoming::from(socket).with_nodelay(Some(true));
+        let incoming = incoming.map(|socket| {
+            let socket = socket?;
+            let mut extensions = http::Extensions::new();
+            extensions.insert(socket.peer_addr()?);
+            Ok((socket, extensions))
+        });
         let mut tasks = JoinSet::new();
         tasks.spawn(server.serve(incoming, stop.clone()));
         Self { addr, source, stop, _tasks: tasks }
