@@ -1,9 +1,10 @@
 //! gRPC clients that need no proxy: a real grpcio, and a real grpc-js.
 
+use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
@@ -44,6 +45,18 @@ fn python(arguments: [&str; 2]) -> tokio::process::Command {
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/grpc_peer.py"))
         .args(arguments)
         .env("PYTHONPATH", PATH.get_or_init(|| installed("grpcio")));
+    command
+}
+
+/// grpcio, calling a target, and saying what it holds when asked to.
+fn python_with_csds(target: &str) -> tokio::process::Command {
+    static PATH: OnceLock<String> = OnceLock::new();
+    let path = PATH.get_or_init(|| [installed("grpcio"), installed("grpcio-csds")].join(":"));
+    let mut command = tokio::process::Command::new("python3");
+    command
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/csds_peer.py"))
+        .arg(target)
+        .env("PYTHONPATH", path);
     command
 }
 
@@ -141,4 +154,47 @@ async fn a_python_client_proves_itself_with_a_certificate() {
     let arguments = ["--tls-ca", &authorities, "--tls-cert", &certificate, "--tls-key", &key];
     let client = python(["call", "xds:///greeter"]);
     follows(&plane.await, &arguments, client, "gRPC C-core").await;
+}
+
+#[tokio::test]
+async fn what_a_client_says_it_holds_is_what_the_node_is_shown_with() {
+    let plane = Plane::start().await;
+    let (_one, one) = server("one:").await;
+    let input =
+        json!({ "name": "greeter", "ipFqdn": "127.0.0.1", "port": one, "protocol": "HTTP2" });
+    plane.change("createService", "CreateServiceInput", input).await;
+    let mut client = python_with_csds("xds:///greeter");
+    client.env("GRPC_XDS_BOOTSTRAP_CONFIG", plane.bootstrap(&["--format", "grpc"]));
+    let mut client = Peer::start(&mut client);
+    assert_eq!(client.call("hello").await, "one:hello");
+
+    // Its own word, over CSDS, of each of its four resources.
+    let held: Value = serde_json::from_str(&client.call("csds").await).unwrap();
+    let held = held.as_array().unwrap();
+    let names: Vec<_> = held.iter().map(|of| of["name"].as_str().unwrap()).collect();
+    assert_eq!(held.len(), 4, "{held:#?}");
+    for name in ["greeter", "marchproxy_routes", "cluster_1_service_1"] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
+    assert!(held.iter().all(|of| of["status"] == "ACKED"), "{held:#?}");
+
+    // And what this side made of its answers.
+    let query = "{ xdsNodes { types { type ackedVersion nackedVersion } } }";
+    let node = plane.ask(query, json!({})).await.data()["xdsNodes"][0].clone();
+    let mut shown = BTreeMap::new();
+    for status in node["types"].as_array().unwrap() {
+        assert_eq!(status["nackedVersion"], Value::Null, "{node:#}");
+        shown.insert(status["type"].as_str().unwrap(), status["ackedVersion"].clone());
+    }
+    let said = held.iter().map(|of| {
+        let of_type = match of["type"].as_str().unwrap() {
+            "Listener" => "LISTENER",
+            "RouteConfiguration" => "ROUTE",
+            "Cluster" => "CLUSTER",
+            "ClusterLoadAssignment" => "ENDPOINT",
+            other => panic!("{other}"),
+        };
+        (of_type, of["version"].clone())
+    });
+    assert_eq!(said.collect::<BTreeMap<_, _>>(), shown);
 }
