@@ -19,6 +19,7 @@ mod ads;
 mod fetch;
 mod loads;
 mod paths;
+mod quarantine;
 mod serve;
 mod status;
 mod typed;
