@@ -2,13 +2,16 @@
 //!
 //! A client opens a stream and says who it is. The server answers at once with
 //! what it wants to know: how often, and of which clusters. From then on the client
-//! reports, at that interval, what it has sent to each cluster since.
+//! reports, at that interval, what it has sent to each cluster since. The server may
+//! change its mind.
 //!
 //! What a report may hold is bounded by [`LoadLimits`]: the rest is counted and
 //! not read.
 
+use std::pin::Pin;
 use std::time::Duration;
 
+use tokio_stream::Stream;
 use tonic::Status;
 
 use crate::{CallInfo, NodeInfo};
@@ -42,20 +45,32 @@ pub struct LoadHello {
 
 /// What a [`LoadSink`] gives to one stream.
 pub struct LoadSession {
-    /// How often the client is to report. Less than 100 ms becomes that.
-    pub interval: Duration,
-    /// What it is to report on.
-    pub clusters: LoadClusters,
+    /// What the client is to report now, then whenever that changes. The stream ends
+    /// with it, with OK, and the client comes back.
+    ///
+    /// A question starts the client's interval anew. So after the first change, each
+    /// waits for a report; those that are overtaken meanwhile should be left out.
+    pub asks: Pin<Box<dyn Stream<Item = LoadAsk> + Send>>,
     /// Who is told.
     pub observer: Box<dyn LoadObserver>,
+}
+
+/// What a client is to report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadAsk {
+    /// How often. Less than 100 ms becomes that.
+    pub interval: Duration,
+    /// What about.
+    pub clusters: LoadClusters,
 }
 
 /// Which clusters a client is to report on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoadClusters {
-    /// All that it has.
+    /// All that it has. An Envoy leaves out what it sends to a new cluster until the
+    /// next report on others.
     All,
-    /// Those with these names.
+    /// Those with these names, as soon as they are there.
     Named(Vec<String>),
 }
 

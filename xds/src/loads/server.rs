@@ -20,7 +20,7 @@ use tonic::server::{Grpc, NamedService, StreamingService};
 use tonic::{Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use super::{LoadClusters, LoadHello, LoadLimits, LoadObserver, LoadSession, LoadSink};
+use super::{LoadAsk, LoadClusters, LoadHello, LoadLimits, LoadSession, LoadSink};
 use crate::CallInfo;
 use crate::drive::introduced;
 
@@ -53,7 +53,10 @@ struct Reports<R> {
     requests: R,
     stop: CancellationToken,
     limits: LoadLimits,
-    observer: Box<dyn LoadObserver>,
+    session: LoadSession,
+    has_asked: bool,
+    /// Whether a question now would not put off the next report again.
+    may_ask: bool,
     /// Who it is, for the log.
     node: String,
 }
@@ -124,8 +127,8 @@ impl<S: LoadSink> StreamingService<proto::LoadStatsRequest> for LoadServer<S> {
     }
 }
 
-/// Serves one stream until it is stopped or the client is done: one answer, and
-/// then it listens. Does nothing unless it is polled.
+/// Serves one stream until it is stopped, or the client or the sink is done. Does
+/// nothing unless it is polled.
 fn serve<S, R>(
     caller: Caller<S, R>,
 ) -> impl Stream<Item = Result<proto::LoadStatsResponse, Status>> + Send
@@ -134,16 +137,15 @@ where
     R: Stream<Item = Result<proto::LoadStatsRequest, Status>> + Send + Unpin,
 {
     stream::try_unfold(Stage::Calling(caller), |stage| async move {
-        match stage {
-            Stage::Calling(caller) => {
-                let connected = caller.connect().await?;
-                Ok(connected.map(|(answer, reports)| (answer, Stage::Reporting(reports))))
-            }
-            Stage::Reporting(reports) => {
-                reports.listen().await?;
-                Ok(None)
-            }
-        }
+        let mut reports = match stage {
+            Stage::Calling(caller) => match caller.connect().await? {
+                Some(reports) => reports,
+                None => return Ok(None),
+            },
+            Stage::Reporting(reports) => reports,
+        };
+        let answer = reports.next().await?;
+        Ok(answer.map(|answer| (answer, Stage::Reporting(reports))))
     })
 }
 
@@ -153,7 +155,7 @@ where
     R: Stream<Item = Result<proto::LoadStatsRequest, Status>> + Send + Unpin,
 {
     /// Reads who it is, and asks the sink what it wants to know.
-    async fn connect(mut self) -> Result<Option<(proto::LoadStatsResponse, Reports<R>)>, Status> {
+    async fn connect(mut self) -> Result<Option<Reports<R>>, Status> {
         let LoadServer { sink, stop, limits } = self.server;
         let first = tokio::select! {
             biased;
@@ -174,12 +176,19 @@ where
             () = stop.cancelled() => return Ok(None),
             session = sink.connect(hello) => session?,
         };
-        let LoadSession { interval, clusters, observer } = session;
-        let mut reports = Reports { requests: self.requests, stop, limits, observer, node };
+        let mut reports = Reports {
+            requests: self.requests,
+            stop,
+            limits,
+            session,
+            has_asked: false,
+            may_ask: true,
+            node,
+        };
         if !first.cluster_stats.is_empty() {
             reports.take(&first.cluster_stats)?;
         }
-        Ok(Some((answer(interval, clusters), reports)))
+        Ok(Some(reports))
     }
 }
 
@@ -187,17 +196,24 @@ impl<R> Reports<R>
 where
     R: Stream<Item = Result<proto::LoadStatsRequest, Status>> + Send + Unpin,
 {
-    /// Passes on what comes until the end.
-    async fn listen(mut self) -> Result<(), Status> {
+    /// Passes on what comes, until there is something to ask; `None` at the end.
+    async fn next(&mut self) -> Result<Option<proto::LoadStatsResponse>, Status> {
         loop {
-            let request = tokio::select! {
+            tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return Ok(()),
-                request = self.requests.next() => request.transpose()?,
-            };
-            match request {
-                Some(request) => self.take(&request.cluster_stats)?,
-                None => return Ok(()),
+                () = self.stop.cancelled() => return Ok(None),
+                request = self.requests.next() => match request.transpose()? {
+                    Some(request) => {
+                        self.take(&request.cluster_stats)?;
+                        self.may_ask = true;
+                    }
+                    None => return Ok(None),
+                },
+                ask = self.session.asks.next(), if self.may_ask => {
+                    self.may_ask = !self.has_asked;
+                    self.has_asked = true;
+                    return Ok(ask.map(answer));
+                }
             }
         }
     }
@@ -207,7 +223,7 @@ where
         if !report.left_out.is_nothing() {
             tracing::debug!(node.id = self.node, left_out = ?report.left_out, "a load report is large");
         }
-        self.observer.observe(report);
+        self.session.observer.observe(report);
         Ok(())
     }
 }
@@ -223,7 +239,8 @@ fn introduction(call: CallInfo, node: Option<&Bytes>) -> Result<LoadHello, Statu
     Ok(LoadHello { node: info, call, knows_all })
 }
 
-fn answer(interval: Duration, clusters: LoadClusters) -> proto::LoadStatsResponse {
+fn answer(ask: LoadAsk) -> proto::LoadStatsResponse {
+    let LoadAsk { interval, clusters } = ask;
     let (clusters, send_all_clusters) = match clusters {
         LoadClusters::All => (Vec::new(), true),
         LoadClusters::Named(names) => (names, false),

@@ -12,13 +12,13 @@ use envoy_types::pb::envoy::service::load_stats::v3 as envoy_load_stats;
 use envoy_types::pb::google::protobuf::Duration as GoogleDuration;
 use marchproxy_xds::LoadServer;
 use marchproxy_xds::loads::{
-    LoadClusters, LoadHello, LoadLimits, LoadObserver, LoadReport, LoadSession, LoadSink,
+    LoadAsk, LoadClusters, LoadHello, LoadLimits, LoadObserver, LoadReport, LoadSession, LoadSink,
 };
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::wrappers::{ReceiverStream, WatchStream};
 use tokio_util::sync::CancellationToken;
 use tonic::codegen::http;
 use tonic::transport::server::TcpIncoming;
@@ -38,8 +38,7 @@ enum News {
 
 /// Asks for this, and tells of everything; does not know `"nobody"`.
 struct Sink {
-    clusters: LoadClusters,
-    interval: Duration,
+    asks: watch::Receiver<LoadAsk>,
     news: mpsc::UnboundedSender<News>,
 }
 
@@ -52,8 +51,7 @@ impl LoadSink for Sink {
         }
         self.news.send(News::Hello(Box::new(hello))).expect("somebody listens");
         Ok(LoadSession {
-            interval: self.interval,
-            clusters: self.clusters.clone(),
+            asks: Box::pin(WatchStream::new(self.asks.clone())),
             observer: Box::new(Teller(self.news.clone())),
         })
     }
@@ -75,6 +73,7 @@ impl Drop for Teller {
 struct Plane {
     addr: SocketAddr,
     stop: CancellationToken,
+    asks: watch::Sender<LoadAsk>,
     news: mpsc::UnboundedReceiver<News>,
     _tasks: JoinSet<()>,
 }
@@ -87,7 +86,8 @@ impl Plane {
     async fn start_with(clusters: LoadClusters, interval: Duration, limits: LoadLimits) -> Self {
         let (news, heard) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
-        let sink = Arc::new(Sink { clusters, interval, news });
+        let (asks, wanted) = watch::channel(LoadAsk { interval, clusters });
+        let sink = Arc::new(Sink { asks: wanted, news });
         let loads = LoadServer::new(sink, stop.clone()).with_limits(limits);
         let socket = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = socket.local_addr().expect("an address");
@@ -96,7 +96,7 @@ impl Plane {
         tasks.spawn(async move {
             server.serve_with_incoming(TcpIncoming::from(socket)).await.expect("it serves");
         });
-        Self { addr, stop, news: heard, _tasks: tasks }
+        Self { addr, stop, asks, news: heard, _tasks: tasks }
     }
 
     async fn client(&self) -> Client {
@@ -159,6 +159,11 @@ fn with(names: &[&str]) -> LoadStatsRequest {
         ..Default::default()
     });
     LoadStatsRequest { node: None, cluster_stats: stats.collect() }
+}
+
+fn ask(names: &[&str]) -> LoadAsk {
+    let names = names.iter().map(|&name| name.to_owned());
+    LoadAsk { interval: Duration::from_secs(3), clusters: LoadClusters::Named(names.collect()) }
 }
 
 fn names(report: &LoadReport) -> Vec<&str> {
@@ -273,9 +278,48 @@ async fn streams_end_well_when_the_server_stops() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_well_when_the_sink_is_done_with_it() {
+    let mut plane = Plane::start(LoadClusters::All).await;
+    let mut client = plane.client().await;
+    client.say(from("n")).await;
+    client.next().await.expect("no error").expect("an answer");
+    plane.hello().await;
+    drop(plane.asks);
+    assert_eq!(client.next().await.expect("no error"), None);
+    let end = timeout(PATIENCE, plane.news.recv()).await.expect("some news");
+    assert!(matches!(end, Some(News::Ended)));
+}
+
+#[tokio::test]
+async fn what_is_asked_may_change_but_never_twice_without_a_report() {
+    let mut plane = Plane::start(LoadClusters::Named(vec!["a".into()])).await;
+    let mut client = plane.client().await;
+    client.say(from("n")).await;
+    let mut asked =
+        async || client.next().await.expect("no error").expect("an answer").clusters.join(" ");
+    assert_eq!(asked().await, "a");
+    plane.asks.send_replace(ask(&["a", "b"]));
+    assert_eq!(asked().await, "a b");
+    plane.hello().await;
+    // Neither of these is asked before the report, and the first one never.
+    plane.asks.send_replace(ask(&["c"]));
+    plane.asks.send_replace(ask(&["d"]));
+    let requests = client.requests.clone();
+    requests.send(with(&["a"])).await.expect("a stream");
+    assert_eq!(names(&plane.report().await), ["a"]);
+    let mut asked =
+        async || client.next().await.expect("no error").expect("an answer").clusters.join(" ");
+    assert_eq!(asked().await, "d");
+    plane.asks.send_replace(ask(&["e"]));
+    requests.send(with(&["b"])).await.expect("a stream");
+    assert_eq!(names(&plane.report().await), ["b"]);
+    assert_eq!(asked().await, "e");
+}
+
+#[tokio::test]
 async fn another_method_is_unimplemented() {
     let (news, _heard) = mpsc::unbounded_channel();
-    let sink = Sink { clusters: LoadClusters::All, interval: Duration::ZERO, news };
+    let sink = Sink { asks: watch::channel(ask(&[])).1, news };
     let mut server = LoadServer::new(Arc::new(sink), CancellationToken::new());
     let path = "/envoy.service.load_stats.v3.LoadReportingService/X";
     let request = http::Request::builder().uri(path).body(String::new()).expect("a request");
