@@ -1,9 +1,10 @@
 //! Floor 5, an edge: xDS. Translates between the engine and the operations.
 
+use marchproxy_xds::loads::{LoadHello, LoadSession, LoadSink};
 use marchproxy_xds::{Connection, Hello, Source};
 use tonic::Status;
 
-use crate::app::{Admission, App};
+use crate::app::{Admission, App, LoadAdmission};
 use crate::auth::NodeCredential;
 use crate::error::Error;
 
@@ -13,6 +14,15 @@ impl Source for App {
         let admission = self.admit(hello, &credential).await.map_err(|e| status(&e))?;
         let Admission { snapshots, observer, withheld } = admission;
         Ok(Connection { snapshots, observer: Box::new(observer), withheld })
+    }
+}
+
+impl LoadSink for App {
+    async fn connect(&self, hello: LoadHello) -> Result<LoadSession, Status> {
+        let credential = NodeCredential::read(&hello.call.headers, &hello.call.extensions);
+        let admission = self.admit_loads(hello, &credential).await.map_err(|e| status(&e))?;
+        let LoadAdmission { asks, observer } = admission;
+        Ok(LoadSession { asks, observer: Box::new(observer) })
     }
 }
 

@@ -9,7 +9,7 @@
 //! 5  graphql/   ads                             EDGES: translate, decide nothing
 //! 4  app/                                       every operation, once
 //! 3  publish/                                   the only writer of the hub
-//! 2  hub   nodes/   auth/                       what is out, who has it, who asks
+//! 2  hub   nodes/   loads   auth/               what is out, who has it, who asks
 //! 1  store/   compile/                          rows; desired state -> snapshot
 //! 0  model/   error                             types that cannot be wrong
 //! ```
@@ -35,6 +35,7 @@ pub mod config;
 pub mod error;
 pub mod graphql;
 pub mod hub;
+pub mod loads;
 pub mod model;
 pub mod nodes;
 pub mod publish;

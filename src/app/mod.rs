@@ -8,6 +8,7 @@
 
 mod health;
 mod listeners;
+mod loads;
 mod node_groups;
 mod node_tokens;
 mod nodes;
@@ -28,6 +29,7 @@ use crate::auth::{Actor, NodeAccess, Tokens};
 use crate::compile::{TYPES, compile};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
+use crate::loads::Loads;
 use crate::model::{NewSnapshot, SnapshotRecord, TypeRecord};
 use crate::model::{NodeGroupId, Revision};
 use crate::nodes::Nodes;
@@ -36,6 +38,7 @@ use crate::store::{Store, Tx};
 
 pub use health::Health;
 pub use listeners::NewListener;
+pub use loads::{LoadAdmission, LoadWatcher};
 pub use node_tokens::NewNodeToken;
 pub use nodes::{Admission, Identity, Watcher};
 pub use rollout::{NodeProgress, Outcome, Progress, Quorum, WaitFor};
@@ -53,6 +56,7 @@ struct Parts {
     store: Store,
     hub: Arc<Hub>,
     nodes: Arc<Nodes>,
+    loads: Arc<Loads>,
     nudge: Nudge,
     tokens: Tokens,
     access: NodeAccess,
@@ -94,7 +98,8 @@ impl App {
         access: NodeAccess,
         default_group: NodeGroupId,
     ) -> Self {
-        Self(Arc::new(Parts { store, hub, nodes, nudge, tokens, access, default_group }))
+        let loads = Loads::new();
+        Self(Arc::new(Parts { store, hub, nodes, loads, nudge, tokens, access, default_group }))
     }
 
     /// The group that is meant where none is named.

@@ -37,6 +37,9 @@ pub(super) struct BootstrapArgs {
     /// Where an Envoy is to get what from.
     #[arg(long, value_enum, default_value_t)]
     sources: Sources,
+    /// Makes the Envoy report how much it sends to each cluster.
+    #[arg(long)]
+    load_reports: bool,
 
     /// Where xDS is served: an IP address or a DNS name.
     #[arg(long, default_value = "127.0.0.1", value_parser = host)]
@@ -119,7 +122,10 @@ impl BootstrapArgs {
                 serde_saphyr::to_string(&self.envoy()).context("cannot write the bootstrap")?
             }
             Format::Json => serde_json::to_string_pretty(&self.envoy())?,
-            Format::Grpc => serde_json::to_string_pretty(&self.grpc()?)?,
+            Format::Grpc => {
+                ensure!(!self.load_reports, "--load-reports is for an Envoy");
+                serde_json::to_string_pretty(&self.grpc()?)?
+            }
         };
         if !text.ends_with('\n') {
             text.push('\n');
@@ -191,13 +197,21 @@ impl BootstrapArgs {
             Sources::Separate => dynamic_resources["cds_config"] = config_source.clone(),
             Sources::Lds => {}
         }
-        json!({
+        let mut bootstrap = json!({
             "node": self.node(),
             "dynamic_resources": dynamic_resources,
             "layered_runtime": { "layers": self.runtime_layers(&config_source) },
             "static_resources": { "clusters": [self.xds_cluster()] },
             "admin": { "address": socket(&self.admin_host.to_string(), self.admin_port) },
-        })
+        });
+        if self.load_reports {
+            bootstrap["cluster_manager"] = json!({ "load_stats_config": {
+                "api_type": "GRPC",
+                "transport_api_version": "V3",
+                "grpc_services": [{ "envoy_grpc": { "cluster_name": "xds_cluster" } }],
+            } });
+        }
+        bootstrap
     }
 
     fn grpc_service(&self) -> Value {
@@ -411,5 +425,20 @@ mod tests {
         let yaml: Value = serde_saphyr::from_str(&bootstrap("yaml")).unwrap();
         assert_eq!(yaml, json);
         assert_eq!(json["node"]["id"], "cluster-7");
+    }
+
+    #[test]
+    fn load_is_reported_if_asked() {
+        let bootstrap = |args: &[&str]| {
+            let args = ["bootstrap", "--format"].iter().chain(args);
+            let text = Command::parse_from(args).args.bootstrap()?;
+            anyhow::Ok(serde_json::from_str::<Value>(&text)?)
+        };
+        assert_eq!(bootstrap(&["json"]).unwrap()["cluster_manager"], Value::Null);
+        let with = bootstrap(&["json", "--load-reports"]).unwrap();
+        let service = &with["cluster_manager"]["load_stats_config"]["grpc_services"][0];
+        assert_eq!(service["envoy_grpc"]["cluster_name"], "xds_cluster");
+        let error = bootstrap(&["grpc", "--load-reports"]).unwrap_err();
+        assert!(error.to_string().contains("--load-reports"), "{error}");
     }
 }

@@ -9,6 +9,7 @@ mod errors;
 mod global_id;
 mod listeners;
 mod loaders;
+mod loads;
 mod node_groups;
 mod node_tokens;
 mod page;

@@ -9,6 +9,7 @@ use marchproxy_xds::ResourceType;
 
 use super::app_and_actor;
 use super::global_id::{GlobalId as _, optional};
+use super::loads::ClusterLoadObject;
 use super::node_groups::NodeGroupObject;
 use super::scalars::Time;
 use crate::error::Error;
@@ -171,6 +172,14 @@ impl XdsNodeObject {
     /// The newest revision at which it had nothing left to do.
     async fn revision(&self) -> Option<i64> {
         self.0.settled.as_ref().map(|settled| settled.revision.into())
+    }
+
+    /// How much it has sent to each cluster since it began to report, for as long as
+    /// it does. Empty for an Envoy without `load_stats_config` in its bootstrap
+    /// (`marchproxy bootstrap --load-reports`).
+    async fn loads(&self, ctx: &Context<'_>) -> Result<Vec<ClusterLoadObject>> {
+        let (app, actor) = app_and_actor(ctx)?;
+        Ok(app.loads(actor, &self.0)?.into_iter().map(Into::into).collect())
     }
 
     /// How far it has come with each type that it asks for.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 8] = [
     &["model", "error"],
     &["store", "compile"],
-    &["hub", "nodes", "auth"],
+    &["hub", "nodes", "loads", "auth"],
     &["publish"],
     &["app"],
     &["graphql", "ads"],

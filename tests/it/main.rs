@@ -12,6 +12,7 @@ mod bootstraps;
 mod contracts;
 mod durability;
 mod layering;
+mod loads;
 mod proxyless;
 mod separate;
 mod start;
