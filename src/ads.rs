@@ -1,7 +1,7 @@
 //! Floor 5, an edge: xDS. Translates between the engine and the operations.
 
 use marchproxy_xds::loads::{LoadHello, LoadSession, LoadSink};
-use marchproxy_xds::{Connection, Hello, Source};
+use marchproxy_xds::{Authorize, CallInfo, Connection, Hello, Source, Visibility};
 use tonic::Status;
 
 use crate::app::{Admission, App, LoadAdmission};
@@ -23,6 +23,14 @@ impl LoadSink for App {
         let admission = self.admit_loads(hello, &credential).await.map_err(|e| status(&e))?;
         let LoadAdmission { asks, observer } = admission;
         Ok(LoadSession { asks, observer: Box::new(observer) })
+    }
+}
+
+impl Authorize for App {
+    async fn authorize(&self, call: &CallInfo) -> Result<Visibility, Status> {
+        let credential = NodeCredential::read(&call.headers, &call.extensions);
+        self.may_inspect(&credential).map_err(|e| status(&e))?;
+        Ok(Visibility::All)
     }
 }
 

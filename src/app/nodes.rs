@@ -103,6 +103,20 @@ impl App {
         Ok(Admission { snapshots, observer, withheld })
     }
 
+    /// Whether a caller of the xDS port may see how all clients stand (CSDS): one on
+    /// this machine, as long as nobody has to prove anything. Others ask GraphQL.
+    pub fn may_inspect(&self, credential: &NodeCredential) -> Result<()> {
+        let peer = credential.connection().peer;
+        let is_local = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+        match self.0.access.auth() {
+            NodeAuth::None if is_local => Ok(()),
+            NodeAuth::None | NodeAuth::Token | NodeAuth::Mtls => {
+                let why = "the status of clients is told to this machine only, without XDS_AUTH";
+                Err(Error::ForbiddenNode(why.to_owned()))
+            }
+        }
+    }
+
     /// Which group a node belongs to, by what it proves or, if it has to prove
     /// nothing, by what it says.
     ///

@@ -4,6 +4,7 @@ mod dashboard;
 mod graphql;
 mod http;
 mod incoming;
+mod reflection;
 mod tls;
 mod xds;
 

@@ -5,16 +5,29 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
-use marchproxy_xds::{DiscoveryServer, DiscoveryService, Server, Settings};
+use marchproxy_xds::{
+    DiscoveryServer, DiscoveryService, LoadServer, Server, Settings, StatusServer,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tonic::server::NamedService;
 use tonic::transport::server::Connected as _;
 use tonic_health::ServingStatus;
 
 use super::bind;
 use super::incoming::{Io, incoming};
+use super::reflection::{Reflection, V1, V1Alpha};
 use super::tls::Tls;
 use crate::app::App;
+
+/// What is served here beside discovery, as reflection lists it.
+const OTHERS: [&str; 5] = [
+    <LoadServer<App> as NamedService>::NAME,
+    <StatusServer<App> as NamedService>::NAME,
+    "grpc.health.v1.Health",
+    <Reflection<V1> as NamedService>::NAME,
+    <Reflection<V1Alpha> as NamedService>::NAME,
+];
 
 /// The xDS server, bound and not yet serving.
 #[derive(Debug)]
@@ -44,12 +57,23 @@ impl XdsServer {
         let incoming = incoming.map(|io| io.map(|io| (extensions(&io), io)).map(|(e, io)| (io, e)));
         // Serving, since what is published was loaded before this is called.
         let (health, health_service) = tonic_health::server::health_reporter();
-        for service in DiscoveryService::ALL {
-            health.set_service_status(service.name(), ServingStatus::Serving).await;
+        let discovered = DiscoveryService::ALL.map(DiscoveryService::name);
+        let services: Vec<&'static str> = discovered.into_iter().chain(OTHERS).collect();
+        for service in &services {
+            health.set_service_status(*service, ServingStatus::Serving).await;
         }
-        let discovery = DiscoveryServer::new(Arc::new(app), stop.clone());
+        let services: &'static [&'static str] = services.leak(); // once in a process
+        let app = Arc::new(app);
+        let discovery = DiscoveryServer::new(Arc::clone(&app), stop.clone());
         let discovery = discovery.with_settings(settings.clone());
-        let routes = discovery.into_routes().add_service(health_service);
+        let clients = discovery.clients();
+        let routes = discovery
+            .into_routes()
+            .add_service(health_service)
+            .add_service(LoadServer::new(Arc::clone(&app), stop.clone()))
+            .add_service(StatusServer::new(clients, app, stop.clone()))
+            .add_service(Reflection::<V1>::new(services, stop.clone()))
+            .add_service(Reflection::<V1Alpha>::new(services, stop.clone()));
         let watching = async {
             match &tls {
                 Some(tls) => tls.watch().await,

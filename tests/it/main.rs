@@ -14,6 +14,7 @@ mod durability;
 mod layering;
 mod loads;
 mod proxyless;
+mod reflection;
 mod separate;
 mod start;
 mod subscriptions;
