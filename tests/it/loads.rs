@@ -1,8 +1,16 @@
 //! Real Envoys that report how much they send where.
 
-use serde_json::{Value, json};
+use envoy_load_stats::load_reporting_service_client::LoadReportingServiceClient;
+use std::time::Duration;
 
-use crate::support::{Envoy, Plane, Protocol, Traffic, Upstream, eventually};
+use envoy_types::pb::envoy::config::core::v3::Node;
+use envoy_types::pb::envoy::service::load_stats::v3 as envoy_load_stats;
+use futures_util::{StreamExt as _, stream};
+use serde_json::{Value, json};
+use tokio::time::{interval, timeout};
+use tonic::transport::Endpoint;
+
+use crate::support::{Envoy, LIMIT, Plane, Protocol, Traffic, Upstream, eventually};
 
 const REPORTING: [&str; 3] = ["--node-id", "cluster-1", "--load-reports"];
 const NODES: &str = "{ xdsNodes { nodeId connected loads {
@@ -87,4 +95,43 @@ async fn envoys_of_the_same_name_report_each_for_itself() {
         if reported == 40.0 { Ok(()) } else { Err(format!("{reported}: {nodes:?}")) }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_report_stream_asks_for_the_services_of_its_group_and_ends_with_it() {
+    let plane = Plane::start_as_newcomers_do().await;
+    let group = plane
+        .change("createNodeGroup", "CreateNodeGroupInput", json!({ "name": "blue" }))
+        .await["nodeGroup"]["id"]
+        .clone();
+    let address = format!("http://127.0.0.1:{}", plane.xds_port());
+    let channel = Endpoint::from_shared(address).unwrap().connect().await.unwrap();
+    let node = Node { id: "n".into(), cluster: "blue".into(), ..Node::default() };
+    let first = envoy_load_stats::LoadStatsRequest { node: Some(node), cluster_stats: vec![] };
+    // It reports that it does nothing, again and again.
+    let reports = stream::unfold(interval(Duration::from_millis(50)), async |mut tick| {
+        tick.tick().await;
+        Some((envoy_load_stats::LoadStatsRequest::default(), tick))
+    });
+    let requests = stream::iter([first]).chain(Box::pin(reports));
+    let mut client = LoadReportingServiceClient::new(channel);
+    let mut asked = client.stream_load_stats(requests).await.unwrap().into_inner();
+    let ask = asked.message().await.unwrap().unwrap();
+    assert_eq!((ask.clusters, ask.send_all_clusters), (vec![], false));
+
+    let input = json!({
+        "name": "web", "ipFqdn": "127.0.0.1", "port": 80, "group": group,
+    });
+    plane.change("createService", "CreateServiceInput", input).await;
+    let ask = asked.message().await.unwrap().unwrap();
+    assert!(matches!(ask.clusters.as_slice(), [one] if one.contains("_service_")), "{ask:?}");
+
+    let services = "{ services(first: 9, group: \"ID\") { nodes { id } } }";
+    let services = services.replace("ID", group.as_str().unwrap());
+    let services = plane.ask(&services, json!({})).await.data();
+    let id = &services["services"]["nodes"][0]["id"];
+    plane.change("deleteService", "DeleteInput", json!({ "id": id })).await;
+    let delete = "mutation($input: DeleteInput!) { deleteNodeGroup(input: $input) { deletedId } }";
+    plane.ask(delete, json!({ "input": { "id": group } })).await.data();
+    timeout(LIMIT, async { while asked.message().await.unwrap().is_some() {} }).await.unwrap();
 }
