@@ -49,7 +49,7 @@ pub struct LoadSession {
     /// with it, with OK, and the client comes back.
     ///
     /// A question starts the client's interval anew. So after the first change, each
-    /// waits for a report; those that are overtaken meanwhile should be left out.
+    /// waits for a report; of those that come meanwhile only the last is asked.
     pub asks: Pin<Box<dyn Stream<Item = LoadAsk> + Send>>,
     /// Who is told.
     pub observer: Box<dyn LoadObserver>,

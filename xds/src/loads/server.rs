@@ -55,6 +55,8 @@ struct Reports<R> {
     limits: LoadLimits,
     session: LoadSession,
     has_asked: bool,
+    /// What is to be asked next.
+    pending: Option<LoadAsk>,
     /// Whether a question now would not put off the next report again.
     may_ask: bool,
     /// Who it is, for the log.
@@ -182,6 +184,7 @@ where
             limits,
             session,
             has_asked: false,
+            pending: None,
             may_ask: true,
             node,
         };
@@ -199,6 +202,13 @@ where
     /// Passes on what comes, until there is something to ask; `None` at the end.
     async fn next(&mut self) -> Result<Option<proto::LoadStatsResponse>, Status> {
         loop {
+            if self.may_ask
+                && let Some(ask) = self.pending.take()
+            {
+                self.may_ask = !self.has_asked;
+                self.has_asked = true;
+                return Ok(Some(answer(ask)));
+            }
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(None),
@@ -209,11 +219,10 @@ where
                     }
                     None => return Ok(None),
                 },
-                ask = self.session.asks.next(), if self.may_ask => {
-                    self.may_ask = !self.has_asked;
-                    self.has_asked = true;
-                    return Ok(ask.map(answer));
-                }
+                ask = self.session.asks.next() => match ask {
+                    Some(ask) => self.pending = Some(ask),
+                    None => return Ok(None),
+                },
             }
         }
     }

@@ -314,6 +314,9 @@ async fn what_is_asked_may_change_but_never_twice_without_a_report() {
     requests.send(with(&["b"])).await.expect("a stream");
     assert_eq!(names(&plane.report().await), ["b"]);
     assert_eq!(asked().await, "e");
+    // The end does not wait for a report.
+    drop(plane.asks);
+    assert_eq!(client.next().await.expect("no error"), None);
 }
 
 #[tokio::test]
