@@ -244,7 +244,6 @@ async fn a_cluster_that_breaks_a_rule_does_not_hold_up_the_others_of_a_full_list
 }
 
 #[tokio::test]
-#[ignore = "a refused response is not taken apart yet to find out which resource was meant"]
 async fn a_cluster_that_cannot_be_read_does_not_hold_up_the_others() {
     for protocol in BOTH {
         the_good_ones_go_live(protocol, unreadable()).await;
