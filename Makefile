@@ -5,7 +5,7 @@ PROFILE ?= dev
 BUILT := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 SERVER := target/$(BUILT)/marchproxy
 
-.PHONY: run test demo bench schema descriptors build pages lint unit browser readme
+.PHONY: run test demo bench fuzz schema descriptors build pages lint unit browser readme
 
 run: build
 	exec $(SERVER) serve
@@ -42,10 +42,15 @@ readme: build
 demo: build
 	scripts/demo
 
-# How long from a mutation to the ACK of a real Envoy.
+# How long from a mutation to the ACK of a real Envoy, and what the engine costs.
 bench:
 	scripts/envoy
 	cargo bench --bench mutation_to_ack
+	cargo bench -p marchproxy-xds
+
+# A minute for each target; `scripts/fuzz 600` for longer.
+fuzz:
+	scripts/fuzz
 
 schema: build
 	$(SERVER) schema > schema/api.graphql

@@ -226,6 +226,11 @@ impl Session {
         reports
     }
 
+    /// The types of which the client has refused something that is still due.
+    pub fn held(&self) -> impl Iterator<Item = ResourceType> {
+        self.lanes.iter().filter(|lane| lane.is_holding()).map(Lane::resource_type)
+    }
+
     /// The types asked for that this engine does not serve.
     pub fn unknown_types(&self) -> impl Iterator<Item = &str> {
         self.unknown.iter().map(|(type_url, _)| type_url.as_str())

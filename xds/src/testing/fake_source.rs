@@ -53,8 +53,17 @@ impl FakeSource {
     ///
     /// If nothing such comes; it then says what came.
     pub async fn wait_for(&self, is_such: impl Fn(&News) -> bool) {
+        self.wait_until(|news| news.iter().any(&is_such)).await;
+    }
+
+    /// Waits until the news, all of it, is such, at most five seconds.
+    ///
+    /// # Panics
+    ///
+    /// If it never is; it then says what came.
+    pub async fn wait_until(&self, is_such: impl Fn(&[News]) -> bool) {
         let mut news = self.news.subscribe();
-        let wait = news.wait_for(|news| news.iter().any(&is_such));
+        let wait = news.wait_for(|news| is_such(news));
         let is_there = tokio::time::timeout(PATIENCE, wait).await.is_ok();
         assert!(is_there, "no such news, only {:#?}", self.news());
     }

@@ -2,6 +2,7 @@
 
 mod fake_envoy;
 mod fake_source;
+pub mod model;
 
 use std::sync::Arc;
 

@@ -16,10 +16,15 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
 
 mod ads;
+mod conformance;
 mod fetch;
+mod hostile;
 mod loads;
 mod paths;
 mod quarantine;
+#[expect(dead_code, reason = "the benches use all of it")]
+#[path = "../../benches/support/raw.rs"]
+mod raw;
 mod serve;
 mod status;
 mod typed;

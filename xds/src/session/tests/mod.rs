@@ -4,6 +4,7 @@
 //! and the names that are gone. A news line starts with `!`.
 
 mod alone;
+mod answers;
 mod delta;
 mod endpoints;
 mod model;
