@@ -241,7 +241,13 @@ where
             while let Some(output) = self.outputs.pop_front() {
                 match output {
                     Output::Report(event) => connection.observer.observe(event),
-                    Output::Send(response) => return Poll::Ready(Ok(Some(response))),
+                    Output::Send(response) => {
+                        // Not held longer: a client that never reads must not block others.
+                        if matches!(self.admission, Admission::Entering { .. }) {
+                            self.admission = Admission::Inside;
+                        }
+                        return Poll::Ready(Ok(Some(response)));
+                    }
                 }
             }
             if matches!(self.admission, Admission::Entering { .. }) {

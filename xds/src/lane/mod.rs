@@ -229,7 +229,11 @@ impl Lane {
         let culprits = if self.is_complete() {
             self.doubtful = true;
             self.refusals.hold(list::content(&answered.batch), reason);
-            culprits.into_iter().collect()
+            if culprits.is_empty() && told.len() == 1 {
+                told.clone() // nobody else can be meant
+            } else {
+                culprits.into_iter().collect()
+            }
         } else {
             self.refuse_in_part(answered, &culprits, reason)
         };
@@ -495,6 +499,15 @@ impl Lane {
     /// The resources in flight.
     pub(crate) fn in_flight(&self) -> &[Resource] {
         self.in_flight.as_ref().map_or(&[], |in_flight| &in_flight.batch.resources)
+    }
+
+    /// Whether more of this shelf will follow after what is in flight.
+    pub(crate) fn has_more_of(&self, shelf: &Shelf) -> bool {
+        self.search.is_some()
+            || self
+                .in_flight
+                .as_ref()
+                .is_some_and(|flight| flight.in_part || flight.shelf.version() != shelf.version())
     }
 
     /// Whether the client is known to hold some version of `name`.

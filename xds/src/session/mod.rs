@@ -412,7 +412,12 @@ impl Session {
             shelf.requires(ResourceType::Cluster, cluster.name()) && !clusters.holds(cluster.name())
         };
         // The shelf tells whether anybody needs them, the lane whether this client does.
-        let new: Vec<_> = clusters.in_flight().iter().filter(is_needed).collect();
+        let latest = snapshot.shelf(ResourceType::Cluster);
+        let new: Vec<_> = if clusters.has_more_of(latest) {
+            clusters.delivered(latest).filter(is_needed).collect()
+        } else {
+            clusters.in_flight().iter().filter(is_needed).collect()
+        };
         !new.is_empty()
             && lane.delivered(shelf).flat_map(Resource::requires).any(|(required, name)| {
                 *required == ResourceType::Cluster && new.iter().any(|new| new.name() == name)

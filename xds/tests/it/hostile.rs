@@ -123,7 +123,7 @@ async fn a_request_of_more_than_64_mib_is_refused_before_it_is_read() {
         header.put_u8(0);
         header.put_u32((64 << 20) + 1);
         stream.write(header.freeze()).expect("it is sent");
-        assert_eq!(stream.status().await.as_deref(), Some("11"), "OUT_OF_RANGE");
+        assert_eq!(stream.status().await.as_deref(), Some("8"), "RESOURCE_EXHAUSTED");
         honest.follows(1).await;
     }
 }

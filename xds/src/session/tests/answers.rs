@@ -36,8 +36,8 @@ fn c5_only_an_error_detail_refuses() {
         let table = [
             ("", None, "!acked cluster @1"),
             ("of long ago", None, "!acked cluster @1"),
-            ("", no(), r#"!nacked cluster @1 ["a"] []"#),
-            (&**version, no(), r#"!nacked cluster @1 ["a"] []"#),
+            ("", no(), r#"!nacked cluster @1 ["a"] ["a"]"#),
+            (&**version, no(), r#"!nacked cluster @1 ["a"] ["a"]"#),
         ];
         for (version, error, want) in table {
             let mut talk = Talk::with(protocol, &[plain("a", "1")]);
