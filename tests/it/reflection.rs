@@ -15,9 +15,19 @@ use tonic_reflection::pb::v1alpha;
 
 use crate::support::Plane;
 
-const SERVED: [&str; 5] = [
+const SERVED: [&str; 15] = [
     "envoy.service.discovery.v3.AggregatedDiscoveryService",
+    "envoy.service.runtime.v3.RuntimeDiscoveryService",
+    "envoy.service.secret.v3.SecretDiscoveryService",
+    "envoy.service.cluster.v3.ClusterDiscoveryService",
+    "envoy.service.endpoint.v3.EndpointDiscoveryService",
+    "envoy.service.extension.v3.ExtensionConfigDiscoveryService",
+    "envoy.service.listener.v3.ListenerDiscoveryService",
+    "envoy.service.route.v3.ScopedRoutesDiscoveryService",
+    "envoy.service.route.v3.RouteDiscoveryService",
+    "envoy.service.route.v3.VirtualHostDiscoveryService",
     "envoy.service.load_stats.v3.LoadReportingService",
+    "envoy.service.status.v3.ClientStatusDiscoveryService",
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
