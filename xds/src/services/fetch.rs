@@ -44,15 +44,27 @@ pub(super) async fn fetch<S: Source>(
     let snapshot = tokio::select! {
         biased;
         () = backend.stop.cancelled() => return Err(Status::unavailable("the server is stopping")),
-        snapshot = tokio::time::timeout(PATIENCE, latest(&*backend.source, hello)) => snapshot,
+        snapshot = tokio::time::timeout(PATIENCE, latest(&*backend.source, resource_type, hello)) => {
+            snapshot
+        }
     };
     let snapshot = snapshot.map_err(|_| Status::unavailable("there is nothing to serve yet"))??;
     Ok(answer(resource_type, &snapshot, &request))
 }
 
 /// What a client that says this has now, or as soon as there is something.
-async fn latest<S: Source>(source: &S, hello: Hello) -> Result<Arc<Snapshot>, Status> {
+///
+/// Not if the type is withheld from it: a stream would say nothing, a fetch has to.
+async fn latest<S: Source>(
+    source: &S,
+    resource_type: ResourceType,
+    hello: Hello,
+) -> Result<Arc<Snapshot>, Status> {
     let mut connection = source.connect(hello).await?;
+    if connection.withheld.contains(&resource_type) {
+        let message = format!("the type {resource_type} is not given on this connection");
+        return Err(Status::permission_denied(message));
+    }
     let snapshot = connection.snapshots.next().await;
     snapshot.ok_or_else(|| Status::unavailable("there is nothing to serve any more"))
 }
@@ -124,6 +136,31 @@ mod tests {
         };
         let (late, ()) = tokio::join!(late, publish);
         assert_eq!(late.expect("it came in time").resources.len(), 1);
+    }
+
+    /// Gives everything but secrets.
+    struct Withholding(FakeSource);
+
+    impl Source for Withholding {
+        async fn connect(&self, hello: Hello) -> Result<crate::Connection, Status> {
+            let connection = self.0.connect(hello).await?;
+            Ok(crate::Connection { withheld: vec![ResourceType::Secret], ..connection })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_withheld_cannot_be_fetched() {
+        let source = FakeSource::default();
+        let secret = crate::testing::resource(ResourceType::Secret, "a", "hidden");
+        source.publish(snapshot(1, [secret, crate::testing::route("a", "1")]));
+        let (stop, settings) = (CancellationToken::new(), crate::Settings::default());
+        let backend = Backend::new(Arc::new(Withholding(source)), stop, settings);
+        let secrets = fetch(backend.clone(), ResourceType::Secret, call(), request(&["a"])).await;
+        let status = secrets.expect_err("it is withheld");
+        assert_eq!(status.code(), Code::PermissionDenied);
+        assert!(!format!("{status:?}").contains("hidden"));
+        let routes = fetch(backend, ResourceType::Route, call(), request(&["a"])).await;
+        assert_eq!(routes.expect("it is given").resources.len(), 1);
     }
 
     #[tokio::test]
