@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use tonic::transport::server::TcpConnectInfo;
+
 /// A call, as the server and its metadata tell of it.
 #[derive(Clone, Default)]
 pub struct CallInfo {
@@ -22,11 +24,17 @@ impl fmt::Debug for CallInfo {
 }
 
 impl CallInfo {
+    /// What is known by these. The server tells where the call comes from, if it
+    /// does at all: tonic's own way, or else by an address.
+    pub(crate) fn new(headers: http::HeaderMap, extensions: http::Extensions) -> Self {
+        let tonics = extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
+        let peer = tonics.or_else(|| extensions.get::<SocketAddr>().copied());
+        Self { peer, headers, extensions }
+    }
+
     /// Takes a request apart.
     pub(crate) fn split<T>(request: tonic::Request<T>) -> (Self, T) {
-        let peer = request.remote_addr();
-        let peer = peer.or_else(|| request.extensions().get::<SocketAddr>().copied());
         let (metadata, extensions, message) = request.into_parts();
-        (Self { peer, headers: metadata.into_headers(), extensions }, message)
+        (Self::new(metadata.into_headers(), extensions), message)
     }
 }

@@ -14,7 +14,6 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_stream::Stream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -24,15 +23,13 @@ use crate::batch::Response;
 use crate::report::{ClientReport, Clients, Membership, Reporting};
 use crate::session::{Output, Request, Session, Violation};
 use crate::streams::Seat;
-use crate::{Connection, DiscoveryService, Hello, NodeInfo, Protocol, Settings, Source};
+use crate::{CallInfo, Connection, DiscoveryService, Hello, NodeInfo, Protocol, Settings, Source};
 
 /// A stream whose client has not introduced itself.
 pub(crate) struct Caller<S, R> {
     pub(crate) source: Arc<S>,
     pub(crate) stop: CancellationToken,
     pub(crate) settings: Arc<Settings>,
-    /// Admits those that are sent their first responses.
-    pub(crate) first: Arc<Semaphore>,
     pub(crate) protocol: Protocol,
     pub(crate) call: Call,
     pub(crate) requests: R,
@@ -42,12 +39,9 @@ pub(crate) struct Caller<S, R> {
 }
 
 /// What there is to know about a call before its first message.
-#[derive(Clone)]
 pub(crate) struct Call {
-    pub(crate) service: DiscoveryService,
-    pub(crate) peer: Option<SocketAddr>,
-    pub(crate) headers: http::HeaderMap,
-    pub(crate) extensions: http::Extensions,
+    service: DiscoveryService,
+    pub(crate) info: CallInfo,
 }
 
 /// One stream: responses for as long as it is polled.
@@ -70,7 +64,6 @@ struct Served<R> {
     first: Option<Request>,
     shared: Arc<Shared>,
     outputs: VecDeque<Output>,
-    admission: Admission,
     /// When listeners and routes stop waiting for their clusters.
     gate: Timer,
     /// When what nobody uses any more goes.
@@ -90,18 +83,6 @@ struct Shared {
     connected_at: SystemTime,
 }
 
-/// Whether a stream may be sent its first responses.
-enum Admission {
-    /// Not yet: it has not even asked.
-    Outside(Arc<Semaphore>),
-    Waiting(BoxFuture<'static, Option<OwnedSemaphorePermit>>),
-    /// They are on their way; others wait for the permit.
-    Entering {
-        _permit: Option<OwnedSemaphorePermit>,
-    },
-    Inside,
-}
-
 /// Runs as long as something waits.
 #[derive(Default)]
 struct Timer(Option<Pin<Box<Sleep>>>);
@@ -109,10 +90,14 @@ struct Timer(Option<Pin<Box<Sleep>>>);
 // === impl Call ===
 
 impl Call {
+    pub(crate) fn new(service: DiscoveryService, info: CallInfo) -> Self {
+        Self { service, info }
+    }
+
     /// The introduction of `node` in this call,
     /// that asks for `names` first.
     pub(crate) fn hello(self, node: NodeInfo, protocol: Protocol, names: &[String]) -> Hello {
-        let Self { service, peer, headers, extensions } = self;
+        let Self { service, info: CallInfo { peer, headers, extensions } } = self;
         Hello { node, peer, protocol, service, names: names.to_vec(), headers, extensions }
     }
 }
@@ -206,7 +191,6 @@ impl<S: Source, R> Caller<S, R> {
             first: Some(first),
             shared,
             outputs: VecDeque::new(),
-            admission: Admission::Outside(self.first),
             gate: Timer::default(),
             grace: Timer::default(),
             _seat: self.seat,
@@ -223,10 +207,6 @@ where
     fn begin(&mut self, connection: &Connection) -> Result<(), Status> {
         self.shared.session().withhold(connection.withheld.clone());
         if let Some(first) = self.first.take() {
-            // A client that says what it holds is hardly sent anything.
-            if matches!(&first, Request::Delta(r) if !r.initial_resource_versions.is_empty()) {
-                self.admission = Admission::Inside;
-            }
             self.outputs = self.shared.session().on_request(first, now())?.into();
         }
         Ok(())
@@ -241,17 +221,8 @@ where
             while let Some(output) = self.outputs.pop_front() {
                 match output {
                     Output::Report(event) => connection.observer.observe(event),
-                    Output::Send(response) => {
-                        // Not held longer: a client that never reads must not block others.
-                        if matches!(self.admission, Admission::Entering { .. }) {
-                            self.admission = Admission::Inside;
-                        }
-                        return Poll::Ready(Ok(Some(response)));
-                    }
+                    Output::Send(response) => return Poll::Ready(Ok(Some(response))),
                 }
-            }
-            if matches!(self.admission, Admission::Entering { .. }) {
-                self.admission = Admission::Inside; // the first responses are taken
             }
             // An ACK that is already here is heard before a new push.
             if let Poll::Ready(request) = Pin::new(&mut self.requests).poll_next(cx) {
@@ -259,9 +230,7 @@ where
                 self.outputs = self.shared.session().on_request(request, now())?.into();
                 continue;
             }
-            if self.poll_admission(cx).is_ready()
-                && let Poll::Ready(snapshot) = connection.snapshots.as_mut().poll_next(cx)
-            {
+            if let Poll::Ready(snapshot) = connection.snapshots.as_mut().poll_next(cx) {
                 let Some(snapshot) = snapshot else { return Poll::Ready(Ok(None)) };
                 self.outputs = self.shared.session().on_snapshot(snapshot, now()).into();
                 continue;
@@ -276,26 +245,6 @@ where
                 continue;
             }
             return Poll::Pending;
-        }
-    }
-
-    /// Ready once the stream may be told of snapshots.
-    fn poll_admission(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            match &mut self.admission {
-                Admission::Outside(first) => {
-                    let first = Arc::clone(first);
-                    // Never closed; if it were, nobody would have to wait.
-                    let permit = async move { first.acquire_owned().await.ok() };
-                    self.admission = Admission::Waiting(Box::pin(permit));
-                }
-                Admission::Waiting(permit) => {
-                    let permit = ready!(permit.as_mut().poll(cx));
-                    self.admission = Admission::Entering { _permit: permit };
-                    return Poll::Ready(());
-                }
-                Admission::Entering { .. } | Admission::Inside => return Poll::Ready(()),
-            }
         }
     }
 }

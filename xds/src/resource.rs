@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use marchproxy_proto as proto;
@@ -211,7 +210,6 @@ struct Inner {
     aliases: Vec<Arc<str>>,
     requires: Vec<(ResourceType, Arc<str>)>,
     by_name_only: bool,
-    ttl: Option<Duration>,
 }
 
 impl Resource {
@@ -240,7 +238,6 @@ impl Resource {
             aliases: Vec::new(),
             requires: Vec::new(),
             by_name_only: false,
-            ttl: None,
         };
         inner.wrap();
         Self(Arc::new(inner))
@@ -280,14 +277,6 @@ impl Resource {
         self
     }
 
-    /// Has clients that understand it drop the resource unless it is confirmed in
-    /// time; it is, as long as the stream is there.
-    #[must_use]
-    pub fn with_ttl(mut self, ttl: Duration) -> Self {
-        Arc::make_mut(&mut self.0).ttl = Some(ttl);
-        self
-    }
-
     /// Whether only those who ask for its name are given it.
     pub fn is_by_name_only(&self) -> bool {
         self.0.by_name_only
@@ -323,11 +312,6 @@ impl Resource {
         &self.0.requires
     }
 
-    /// How long a client keeps it without being told again.
-    pub fn ttl(&self) -> Option<Duration> {
-        self.0.ttl
-    }
-
     /// The encoded `envoy.service.discovery.v3.Resource`.
     pub(crate) fn wrapped(&self) -> &Bytes {
         &self.0.wrapped
@@ -346,7 +330,6 @@ impl Resource {
             && one.requires == other.requires
             && one.aliases == other.aliases
             && one.by_name_only == other.by_name_only
-            && one.ttl == other.ttl
     }
 }
 

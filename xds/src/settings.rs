@@ -27,9 +27,6 @@ pub struct Settings {
     pub streams: usize,
     /// How many of them to the same IP address.
     pub streams_per_peer: usize,
-    /// How many streams are sent their first responses at once: the others wait for
-    /// their turn, so that a fleet that comes back together is served one by one.
-    pub first_responses: usize,
 }
 
 impl Default for Settings {
@@ -44,7 +41,6 @@ impl Default for Settings {
             largest_request: 64 << 20,
             streams: 100_000,
             streams_per_peer: 20_000,
-            first_responses: 64,
         }
     }
 }

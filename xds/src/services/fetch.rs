@@ -102,12 +102,7 @@ mod tests {
     }
 
     fn call() -> Call {
-        Call {
-            service: DiscoveryService::Of(ResourceType::Cluster),
-            peer: None,
-            headers: http::HeaderMap::new(),
-            extensions: http::Extensions::new(),
-        }
+        Call::new(DiscoveryService::Of(ResourceType::Cluster), crate::CallInfo::default())
     }
 
     fn request(names: &[&str]) -> proto::DiscoveryRequest {

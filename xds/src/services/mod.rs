@@ -6,14 +6,12 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::ready;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use marchproxy_proto as proto;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
@@ -26,7 +24,7 @@ use self::wire::{Requests, Responses};
 use crate::drive::{Call, Caller, Drive};
 use crate::serve::ConnectionEnd;
 use crate::streams::Streams;
-use crate::{Clients, Protocol, Settings, Source};
+use crate::{CallInfo, Clients, Protocol, Settings, Source};
 
 mod catalog;
 mod fetch;
@@ -52,7 +50,6 @@ struct Backend<S> {
     stop: CancellationToken,
     settings: Arc<Settings>,
     streams: Streams,
-    first: Arc<Semaphore>,
     clients: Clients,
 }
 
@@ -146,9 +143,8 @@ where
 
 impl<S: Source> Backend<S> {
     fn new(source: Arc<S>, stop: CancellationToken, settings: Settings) -> Self {
-        let first = Arc::new(Semaphore::new(settings.first_responses.max(1)));
         let (settings, streams) = (Arc::new(settings), Streams::default());
-        Self { source, stop, settings, streams, first, clients: Clients::default() }
+        Self { source, stop, settings, streams, clients: Clients::default() }
     }
 
     fn answer<B>(
@@ -174,9 +170,8 @@ impl<S: Source> Backend<S> {
                     let fetch = tower::service_fn(move |request: tonic::Request<_>| {
                         let backend = backend.clone();
                         async move {
-                            let (metadata, extensions, message) = request.into_parts();
-                            let service = DiscoveryService::Of(resource_type);
-                            let call = call(service, metadata.into_headers(), extensions);
+                            let (call, message) = CallInfo::split(request);
+                            let call = Call::new(DiscoveryService::Of(resource_type), call);
                             let answer =
                                 fetch::fetch(backend, resource_type, call, message).await?;
                             Ok(tonic::Response::new(answer))
@@ -202,20 +197,19 @@ impl<S: Source> Backend<S> {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
     {
         let (parts, body) = request.into_parts();
-        let call = call(service, parts.headers, parts.extensions);
-        let peer = call.peer.map(|peer| peer.ip().to_canonical());
+        let call = Call::new(service, CallInfo::new(parts.headers, parts.extensions));
+        let peer = call.info.peer.map(|peer| peer.ip().to_canonical());
         let seat = match self.streams.take(peer, &self.settings) {
             Ok(seat) => seat,
             Err(status) => return status.into_http(),
         };
-        let end = call.extensions.get::<ConnectionEnd>().map(|end| end.0.clone());
+        let end = call.info.extensions.get::<ConnectionEnd>().map(|end| end.0.clone());
         let largest = self.settings.largest_request;
         let requests = Requests::new(Box::pin(body), service, protocol, largest);
         let drive = Drive::new(Caller {
             source: Arc::clone(&self.source),
             stop: end.unwrap_or_else(|| self.stop.clone()),
             settings: Arc::clone(&self.settings),
-            first: Arc::clone(&self.first),
             clients: self.clients.clone(),
             protocol,
             call,
@@ -227,16 +221,6 @@ impl<S: Source> Backend<S> {
         response.headers_mut().insert(CONTENT_TYPE, grpc);
         response
     }
-}
-
-/// What is known of a call before its first message.
-///
-/// The server tells where it comes from, if it does at all.
-fn call(service: DiscoveryService, headers: http::HeaderMap, extensions: http::Extensions) -> Call {
-    let tonics = extensions.get::<tonic::transport::server::TcpConnectInfo>();
-    let peer = tonics.and_then(|info| info.remote_addr());
-    let peer = peer.or_else(|| extensions.get::<SocketAddr>().copied());
-    Call { service, peer, headers, extensions }
 }
 
 fn grpc<T, U>() -> Grpc<ProstCodec<T, U>>
@@ -254,7 +238,6 @@ impl<S> Clone for Backend<S> {
             stop: self.stop.clone(),
             settings: Arc::clone(&self.settings),
             streams: self.streams.clone(),
-            first: Arc::clone(&self.first),
             clients: self.clients.clone(),
         }
     }

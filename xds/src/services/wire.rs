@@ -15,10 +15,9 @@ use tokio_stream::Stream;
 use tonic::Status;
 
 use super::DiscoveryService;
-use crate::Protocol;
-use crate::Source;
 use crate::drive::Drive;
 use crate::session::Request;
+use crate::{Protocol, Source};
 
 /// A flag and a length.
 const PREFIX: usize = 5;
@@ -171,7 +170,7 @@ where
             Some(Err(status)) => status,
             None => Status::ok(""),
         };
-        self.drive = None; // the client is told to be gone before the observer is
+        self.drive = None; // the observer goes before the client is told
         Poll::Ready(Some(Ok(Frame::trailers(trailers(&status)))))
     }
 
@@ -181,7 +180,7 @@ where
 }
 
 /// How a stream ends.
-pub(crate) fn trailers(status: &Status) -> HeaderMap {
+fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     if status.add_header(&mut trailers).is_err() {
         // Only a message that no header can carry, which tonic encodes away.

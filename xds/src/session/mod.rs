@@ -189,11 +189,6 @@ impl Session {
         outputs
     }
 
-    /// Whether the client owes an answer, of whatever type.
-    pub fn is_in_flight(&self) -> bool {
-        self.lanes.iter().any(Lane::is_in_flight)
-    }
-
     /// How each resource stands that the client asked for.
     ///
     /// A cluster is *warming* once the client has asked for, or was sent again, the
@@ -486,8 +481,7 @@ impl Session {
         if self.lanes.is_empty() || !self.lanes.iter().all(Lane::is_idle) || self.gated {
             return None;
         }
-        let held = self.lanes.iter().filter(|lane| lane.is_holding());
-        let held: Vec<_> = held.map(Lane::resource_type).collect();
+        let held: Vec<_> = self.held().collect();
         let revision = snapshot.revision();
         let settled = Settled { revision, held: held.clone() };
         if self.settled.as_ref() == Some(&settled) || !self.is_complete(snapshot) {
