@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use futures_util::StreamExt as _;
 use marchproxy_xds::{
@@ -20,7 +20,12 @@ use super::reflection::{Reflection, V1, V1Alpha};
 use super::tls::Tls;
 use crate::app::App;
 
-/// What is served here beside discovery, as reflection lists it.
+/// What is served here, as reflection lists it.
+static SERVICES: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    DiscoveryService::ALL.map(DiscoveryService::name).into_iter().chain(OTHERS).collect()
+});
+
+/// What is served beside discovery.
 const OTHERS: [&str; 5] = [
     <LoadServer<App> as NamedService>::NAME,
     <StatusServer<App> as NamedService>::NAME,
@@ -57,12 +62,9 @@ impl XdsServer {
         let incoming = incoming.map(|io| io.map(|io| (extensions(&io), io)).map(|(e, io)| (io, e)));
         // Serving, since what is published was loaded before this is called.
         let (health, health_service) = tonic_health::server::health_reporter();
-        let discovered = DiscoveryService::ALL.map(DiscoveryService::name);
-        let services: Vec<&'static str> = discovered.into_iter().chain(OTHERS).collect();
-        for service in &services {
+        for service in SERVICES.iter() {
             health.set_service_status(*service, ServingStatus::Serving).await;
         }
-        let services: &'static [&'static str] = services.leak(); // once in a process
         let app = Arc::new(app);
         let discovery = DiscoveryServer::new(Arc::clone(&app), stop.clone());
         let discovery = discovery.with_settings(settings.clone());
@@ -72,8 +74,8 @@ impl XdsServer {
             .add_service(health_service)
             .add_service(LoadServer::new(Arc::clone(&app), stop.clone()))
             .add_service(StatusServer::new(clients, app, stop.clone()))
-            .add_service(Reflection::<V1>::new(services, stop.clone()))
-            .add_service(Reflection::<V1Alpha>::new(services, stop.clone()));
+            .add_service(Reflection::<V1>::new(&SERVICES, stop.clone()))
+            .add_service(Reflection::<V1Alpha>::new(&SERVICES, stop.clone()));
         let watching = async {
             match &tls {
                 Some(tls) => tls.watch().await,

@@ -243,10 +243,13 @@ async fn a_cluster_that_breaks_a_rule_does_not_hold_up_the_others_of_a_full_list
     the_good_ones_go_live(Protocol::Sotw, unruly()).await;
 }
 
-#[ignore = "not seen to pass yet"]
 #[tokio::test]
 async fn a_cluster_that_cannot_be_read_does_not_hold_up_the_others() {
-    for protocol in BOTH {
-        the_good_ones_go_live(protocol, unreadable()).await;
-    }
+    the_good_ones_go_live(Protocol::Delta, unreadable()).await;
+}
+
+#[tokio::test]
+#[ignore = "a full list is not sent without what was refused of it yet"]
+async fn a_cluster_that_cannot_be_read_does_not_hold_up_the_others_of_a_full_list() {
+    the_good_ones_go_live(Protocol::Sotw, unreadable()).await;
 }
