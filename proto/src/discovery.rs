@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::Duration;
+
 /// A client's request for the resources of one type, state of the world.
 ///
 /// Each request names everything the client wants. It is an answer, too, if it
@@ -45,6 +47,9 @@ pub struct DiscoveryResponse {
     /// The name of this response on its stream.
     #[prost(string, tag = "5")]
     pub nonce: String,
+    /// Why the client is not given what it asks for by name.
+    #[prost(message, repeated, tag = "7")]
+    pub resource_errors: Vec<ResourceError>,
 }
 
 /// A client's request for the resources of one type, incremental.
@@ -91,9 +96,32 @@ pub struct DeltaDiscoveryResponse {
     /// Names of resources that are gone, or never were.
     #[prost(string, repeated, tag = "6")]
     pub removed_resources: Vec<String>,
+    /// Why the client is not given what it asks for by name.
+    #[prost(message, repeated, tag = "9")]
+    pub resource_errors: Vec<ResourceError>,
 }
 
-/// One resource of a [`DeltaDiscoveryResponse`], with its own version.
+/// Why a client is not given a resource.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResourceError {
+    /// Which one.
+    #[prost(message, optional, tag = "1")]
+    pub resource_name: Option<ResourceName>,
+    /// Why.
+    #[prost(message, optional, tag = "2")]
+    pub error_detail: Option<Status>,
+}
+
+/// The name of a resource; what may stand beside it is not decoded.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResourceName {
+    /// The name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+}
+
+/// One resource of a [`DeltaDiscoveryResponse`], with its own version; or, state of
+/// the world, in an [`Any`] of its own, for what is said beside the resource.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Resource {
     /// The version of this resource.
@@ -108,6 +136,9 @@ pub struct Resource {
     /// Other names of the same resource.
     #[prost(string, repeated, tag = "4")]
     pub aliases: Vec<String>,
+    /// After what time the client drops it, unless it hears of it again.
+    #[prost(message, optional, tag = "6")]
+    pub ttl: Option<Duration>,
 }
 
 /// `google.protobuf.Any`: an encoded message and its type.

@@ -32,7 +32,7 @@ mod tests;
 pub use descriptors::file_descriptor_set;
 pub use discovery::{
     Any, DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
-    Resource, Status,
+    Resource, ResourceError, ResourceName, Status,
 };
 pub use node::{BuildVersion, Locality, Node, SemanticVersion, Struct, Value};
 pub use time::{Duration, Timestamp};

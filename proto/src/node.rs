@@ -26,6 +26,9 @@ pub struct Node {
     /// Which version, in numbers.
     #[prost(message, optional, tag = "8")]
     pub user_agent_build_version: Option<BuildVersion>,
+    /// What it can do beyond the protocol, each by its well-known name.
+    #[prost(string, repeated, tag = "10")]
+    pub client_features: Vec<String>,
 }
 
 /// Where a client runs.

@@ -13,6 +13,7 @@
 //! | `--rounds` | 20 | changes |
 //! | `--threads` | 2 | of the server |
 //! | `--hostile` | 0 | so many clients that misbehave, in rounds of their own |
+//! | `--storms` | 0 | so often all clients break off and come back at once, knowing nothing; in delta as often with what they have |
 //!
 //! In the same run, and beside it, the *floor*: a server on the bare `h2` crate that
 //! writes frames of the same size, encoded before, to as many streams, and drops the
@@ -21,6 +22,7 @@
 
 #![expect(clippy::print_stdout, reason = "a bench prints its result")]
 
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -28,12 +30,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use marchproxy_proto as proto;
 use marchproxy_xds::{Protocol, ResourceType};
+use prost::Message as _;
 use rustix::process::{Resource as Limit, getrlimit, setrlimit};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::support::raw::{Heard, RawConnection, WIDE, first_request};
+use crate::support::raw::{Heard, RawConnection, WIDE, first_request, resumption};
 use crate::support::serve::cpu;
 use crate::support::{Change, Options, hostile, serve, world_names};
 
@@ -54,7 +59,23 @@ struct Plan {
     rounds: usize,
     threads: usize,
     change: Change,
+    hostiles: usize,
+    storms: usize,
 }
+
+/// Each new value of this breaks all connections off, and they come back.
+#[derive(Clone, Copy, Debug, Default)]
+enum Storm {
+    #[default]
+    Calm,
+    /// Without anything, as processes that start anew.
+    Forgetful,
+    /// With the versions of what they have, as those that have lost the connection.
+    Knowing,
+}
+
+/// What a client has, by type: names and their versions.
+type Held = HashMap<String, BTreeMap<String, String>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -79,6 +100,19 @@ struct Fleet {
     runtime: tokio::runtime::Runtime,
     _clients: JoinSet<()>,
     news: mpsc::Receiver<News>,
+    traffic: Arc<Traffic>,
+    storm: watch::Sender<Storm>,
+}
+
+/// One of the fleet.
+struct Client {
+    kind: Kind,
+    plan: Plan,
+    addr: SocketAddr,
+    node: String,
+    names: Arc<[String]>,
+    held: Held,
+    teller: mpsc::Sender<News>,
     traffic: Arc<Traffic>,
 }
 
@@ -112,8 +146,8 @@ struct Report {
     rss_kib: f64,
     sync: Duration,
     sync_cpu: f64,
-    /// How it went while others misbehaved.
-    attack: Option<String>,
+    /// How it went while others misbehaved, and when all came back at once.
+    notes: Vec<String>,
 }
 
 fn main() {
@@ -123,7 +157,6 @@ fn main() {
         serve::serve(what, &options);
         return;
     }
-    let hostiles = options.number("hostile", 0, 2);
     println!(
         "{:>6} {:>7} {:>8} {:>8} | {:>8} {:>8} {:>8} | {:>9} {:>9} | {:>7} {:>5} | {:>8} | {:>7} {:>9}",
         "server",
@@ -150,15 +183,17 @@ fn main() {
                 rounds: options.number("rounds", 20, 2),
                 threads: options.number("threads", 2, 2),
                 change: Change::read(&options),
+                hostiles: options.number("hostile", 0, 2),
+                storms: options.number("storms", 0, 1),
             };
-            compare(plan, hostiles);
+            compare(plan);
         }
     }
 }
 
 /// The engine beside the floor, in one line each and one of ratios.
-fn compare(plan: Plan, hostiles: usize) {
-    let engine = plan.run(Kind::Engine, hostiles);
+fn compare(plan: Plan) {
+    let engine = plan.run(Kind::Engine);
     engine.print("engine", plan);
     let per_change = engine.messages.round().max(1.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size")]
@@ -166,7 +201,7 @@ fn compare(plan: Plan, hostiles: usize) {
         bytes: (engine.bytes / per_change).round() as usize,
         frames: per_change as usize,
     };
-    let floor = plan.run(floor, 0);
+    let floor = plan.run(floor);
     floor.print("floor", plan);
     println!(
         "{:>6} {:>25} | {:>8.2} {:>17} | {:>9.2} {:>9.2} | {:>7.2} {:>5} | {:>8.2} |",
@@ -183,7 +218,7 @@ fn compare(plan: Plan, hostiles: usize) {
 }
 
 impl Plan {
-    fn run(self, kind: Kind, hostiles: usize) -> Report {
+    fn run(self, kind: Kind) -> Report {
         let mut server = Serving::start(kind, self);
         let empty = server.ask("rss");
         let (cpu_before, began) = (server.ask("cpu"), Instant::now());
@@ -229,10 +264,13 @@ impl Plan {
             sync_cpu: sync_cpu / figure(self.streams as u64),
             all,
             each,
-            attack: None,
+            notes: Vec::new(),
         };
-        if hostiles > 0 {
-            report.attack = Some(fleet.under_attack(&mut server, self, round, hostiles, &report));
+        if kind == Kind::Engine && self.storms > 0 {
+            report.notes.extend(fleet.in_storms(&mut server, self, round));
+        }
+        if kind == Kind::Engine && self.hostiles > 0 {
+            report.notes.push(fleet.under_attack(&mut server, self, round, &report));
         }
         report
     }
@@ -313,16 +351,21 @@ impl Fleet {
         let traffic = Arc::new(Traffic::default());
         let names: Arc<[String]> = world_names(plan.services).into();
         let mut clients = JoinSet::new();
+        let storm = watch::Sender::default();
         for id in 0..plan.streams {
-            let (names, teller, traffic) = (names.clone(), teller.clone(), traffic.clone());
-            let client = async move {
-                let client = client(kind, plan.protocol, addr, id, &names, &teller, &traffic);
-                let _: Option<()> = client.await;
-                teller.send(News::Lost).await.ok();
+            let client = Client {
+                kind,
+                plan,
+                addr,
+                node: format!("node-{id}"),
+                names: names.clone(),
+                held: Held::new(),
+                teller: teller.clone(),
+                traffic: traffic.clone(),
             };
-            clients.spawn_on(client, runtime.handle());
+            clients.spawn_on(client.live(storm.subscribe()), runtime.handle());
         }
-        Self { runtime, _clients: clients, news, traffic }
+        Self { runtime, _clients: clients, news, traffic, storm }
     }
 
     fn next(&mut self) -> News {
@@ -349,15 +392,42 @@ impl Fleet {
         arrivals
     }
 
+    /// How long it takes until all have everything again that have broken off at once.
+    fn in_storms(&mut self, server: &mut Serving, plan: Plan, round: u64) -> Vec<String> {
+        let kinds: &[Storm] = match plan.protocol {
+            Protocol::Sotw => &[Storm::Forgetful],
+            Protocol::Delta => &[Storm::Forgetful, Storm::Knowing],
+        };
+        let mut notes = Vec::new();
+        for kind in kinds {
+            for _ in 0..plan.storms {
+                self.traffic.bytes.store(0, Ordering::SeqCst);
+                server.ask(&format!("expect {round}"));
+                let (before, began) = (server.ask("cpu"), Instant::now());
+                self.storm.send_replace(*kind);
+                server.ask("settled");
+                let (took, used) = (began.elapsed(), server.ask("cpu") - before);
+                let of_one = |number: u64| figure(number) / figure(plan.streams as u64);
+                notes.push(format!(
+                    "storm {kind:?}: all settled again after {:.2} s; {:.0} us of CPU and {:.0} bytes each",
+                    took.as_secs_f64(),
+                    of_one(used),
+                    of_one(self.traffic.bytes.load(Ordering::SeqCst)),
+                ));
+            }
+        }
+        notes
+    }
+
     /// The same rounds while others misbehave, beside those in which nobody did.
     fn under_attack(
         &mut self,
         server: &mut Serving,
         plan: Plan,
         mut round: u64,
-        hostiles: usize,
         calm: &Report,
     ) -> String {
+        let hostiles = plan.hostiles;
         let rss = server.ask("rss");
         let attack = hostile::start(self.runtime.handle(), server.addr, plan.protocol, hostiles);
         self.runtime.block_on(attack.is_under_way());
@@ -379,45 +449,93 @@ impl Fleet {
     }
 }
 
-/// Asks for everything, accepts everything, and tells what it gets, for ever.
-async fn client(
-    kind: Kind,
-    protocol: Protocol,
-    addr: SocketAddr,
-    id: usize,
-    names: &[String],
-    teller: &mpsc::Sender<News>,
-    traffic: &Traffic,
-) -> Option<()> {
-    let mut connection = RawConnection::open(addr, WIDE).await.ok()?;
-    let mut stream = connection.stream(protocol).await.ok()?;
-    let node = format!("node-{id}");
-    let mut missing = match kind {
-        Kind::Engine => {
-            stream.write(first_request(protocol, &node, ResourceType::Cluster, &[])).ok()?;
-            stream.write(first_request(protocol, &node, ResourceType::Endpoint, names)).ok()?;
-            2 * names.len()
-        }
-        Kind::Floor { frames, .. } => {
-            stream.write(first_request(protocol, &node, ResourceType::Endpoint, names)).ok()?;
-            frames
-        }
-    };
-    loop {
-        let message = stream.next().await?;
-        traffic.bytes.fetch_add(message.len() as u64 + 5, Ordering::Relaxed);
-        traffic.messages.fetch_add(1, Ordering::Relaxed);
-        let heard = Heard::read(protocol, message)?;
-        let is_named = heard.type_url == ResourceType::Endpoint.type_url();
-        stream.write(heard.ack(protocol, if is_named { names } else { &[] })).ok()?;
-        if missing > 0 {
-            missing = missing.saturating_sub(heard.resources.len());
-            if missing == 0 {
-                teller.send(News::Synced).await.ok()?;
+// === impl Client ===
+
+impl Client {
+    /// Asks for everything, accepts everything, and tells what it gets, for ever.
+    async fn live(mut self, mut storms: watch::Receiver<Storm>) {
+        let mut storm = Storm::Calm;
+        loop {
+            tokio::select! {
+                _ = self.connect(storm) => {
+                    self.teller.send(News::Lost).await.ok();
+                    break;
+                }
+                changed = storms.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    storm = *storms.borrow_and_update();
+                }
             }
-        } else if let Some(round) = heard.resources.last().and_then(|last| marked(last)) {
-            teller.send(News::Arrived(round, Instant::now())).await.ok()?;
         }
+    }
+
+    /// One connection, until it is lost.
+    async fn connect(&mut self, storm: Storm) -> Option<()> {
+        let protocol = self.plan.protocol;
+        let mut connection = RawConnection::open(self.addr, WIDE).await.ok()?;
+        let mut stream = connection.stream(protocol).await.ok()?;
+        let mut missing = match (self.kind, storm) {
+            (Kind::Floor { frames, .. }, _) => {
+                stream.write(self.first(ResourceType::Endpoint)).ok()?;
+                frames
+            }
+            (Kind::Engine, Storm::Knowing) => {
+                stream.write(self.again(ResourceType::Cluster)).ok()?;
+                stream.write(self.again(ResourceType::Endpoint)).ok()?;
+                0
+            }
+            (Kind::Engine, Storm::Calm | Storm::Forgetful) => {
+                stream.write(self.first(ResourceType::Cluster)).ok()?;
+                stream.write(self.first(ResourceType::Endpoint)).ok()?;
+                2 * self.names.len()
+            }
+        };
+        loop {
+            let message = stream.next().await?;
+            self.traffic.bytes.fetch_add(message.len() as u64 + 5, Ordering::Relaxed);
+            self.traffic.messages.fetch_add(1, Ordering::Relaxed);
+            let heard = Heard::read(protocol, message)?;
+            self.hold(&heard)?;
+            let is_named = heard.type_url == ResourceType::Endpoint.type_url();
+            let names = if is_named { &*self.names } else { &[] };
+            stream.write(heard.ack(protocol, names)).ok()?;
+            if missing > 0 {
+                missing = missing.saturating_sub(heard.resources.len());
+                if missing == 0 {
+                    self.teller.send(News::Synced).await.ok()?;
+                }
+            } else if let Some(round) = heard.resources.last().and_then(|last| marked(last)) {
+                self.teller.send(News::Arrived(round, Instant::now())).await.ok()?;
+            }
+        }
+    }
+
+    /// Remembers what it is sent, if it is to come back with it.
+    fn hold(&mut self, heard: &Heard) -> Option<()> {
+        if self.plan.storms > 0 && self.plan.protocol == Protocol::Delta {
+            let held = self.held.entry(heard.type_url.clone()).or_default();
+            for resource in &heard.resources {
+                let resource = proto::Resource::decode(resource.clone()).ok()?;
+                held.insert(resource.name, resource.version);
+            }
+        }
+        Some(())
+    }
+
+    /// The first request of a type.
+    fn first(&self, resource_type: ResourceType) -> Bytes {
+        let names = if resource_type == ResourceType::Endpoint { &*self.names } else { &[] };
+        first_request(self.plan.protocol, &self.node, resource_type, names)
+    }
+
+    /// The first request of a type on a new connection, as Envoy makes it: with what it
+    /// has, and the names of endpoints as well, which must then be sent (C30).
+    fn again(&self, resource_type: ResourceType) -> Bytes {
+        let names = if resource_type == ResourceType::Endpoint { &*self.names } else { &[] };
+        let held = self.held.get(resource_type.type_url()).cloned().unwrap_or_default();
+        resumption(&self.node, resource_type, names, held)
     }
 }
 
@@ -451,8 +569,8 @@ impl Report {
             self.sync.as_secs_f64(),
             self.sync_cpu,
         );
-        if let Some(attack) = &self.attack {
-            println!("{:>6} {attack}", "");
+        for note in &self.notes {
+            println!("{:>6} {note}", "");
         }
     }
 }

@@ -6,8 +6,17 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use marchproxy_proto as proto;
 use prost::Message as _;
 
+use crate::interest::Interest;
 use crate::shelf::Shelf;
 use crate::{Protocol, Resource, ResourceType};
+
+/// How a client is talked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tongue {
+    pub(crate) protocol: Protocol,
+    /// Whether it is told of times to live.
+    pub(crate) with_ttl: bool,
+}
 
 /// What goes into one response. Immutable, and shared.
 #[derive(Debug)]
@@ -15,8 +24,6 @@ pub(crate) struct Batch {
     pub(crate) resources: Vec<Resource>,
     /// The names that are gone, or never were.
     pub(crate) removed: Vec<Arc<str>>,
-    /// How many of the resources are no longer in the snapshot.
-    pub(crate) departing: usize,
     /// The encoded response but for its nonce.
     body: Bytes,
 }
@@ -33,61 +40,110 @@ pub struct Response {
     body: Bytes,
 }
 
+/// How long a response should be at most, in bytes: gRPC clients take 4 MiB.
+pub(crate) const LARGEST: usize = 3 << 20;
+
 /// Field 5 of both kinds of response, eight bytes long.
 const NONCE: [u8; 2] = [5 << 3 | 2, 8];
 /// How long a frame is without the body: a gRPC prefix and the nonce.
 const HEADER: usize = 5 + NONCE.len() + 8;
 
 impl Batch {
-    /// Encodes a response that brings `shelf`'s version.
+    /// Encodes a response of this version: `shelf`'s, unless it is a list that differs.
     ///
     /// Of what is `removed` the client has had some version, of what is `never`
-    /// it has not. `departing` are resources that a complete list still names
-    /// though they are not there any more.
+    /// it has not; why, is told to those whose `interest` is in the name.
     pub(crate) fn new(
-        protocol: Protocol,
+        Tongue { protocol, with_ttl }: Tongue,
         shelf: &Shelf,
-        mut resources: Vec<Resource>,
+        interest: &Interest,
+        resources: Vec<Resource>,
         mut removed: Vec<Arc<str>>,
         never: Vec<Arc<str>>,
-        departing: &[Resource],
+        version: &str,
     ) -> Self {
-        resources.extend_from_slice(departing);
-        let departing = departing.len();
-        // Not the shelf's own list, so not its version either.
-        let version = match departing {
-            0 => shelf.version().to_string(),
-            departing => format!("{}+{departing}", shelf.version()),
-        };
+        let version = version.to_owned();
         let type_url = shelf.resource_type().type_url().to_owned();
         // A request waits for the answer to the name that it asked for.
         let is_waited_for = shelf.resource_type() == ResourceType::VirtualHost;
         let nothings = if is_waited_for { never.len() } else { 0 };
+        let mut resource_errors = Vec::new();
+        if !is_waited_for {
+            let absent = removed.iter().chain(&never);
+            let absent = absent.filter(|name| interest.names().contains(name));
+            let denials = absent.filter_map(|name| Some((name, shelf.denial(name)?)));
+            resource_errors.extend(denials.map(|(name, denial)| denial.told(name)));
+        }
+        let encoded = resources.iter().map(|r| r.encoded(protocol, with_ttl).clone());
         let body = match protocol {
             Protocol::Sotw => proto::DiscoveryResponse {
                 version_info: version,
-                resources: resources.iter().map(|resource| resource.body().clone()).collect(),
+                resources: encoded.collect(),
                 type_url,
                 nonce: String::new(),
+                resource_errors,
             }
             .encode_to_vec(),
             Protocol::Delta => {
                 let told = removed.iter().chain(&never[nothings..]).map(ToString::to_string);
+                let told = told.filter(|_| shelf.resource_type().announces_absence());
                 let told = told.collect();
-                let wrapped = resources.iter().map(|resource| resource.wrapped().clone());
                 let nothing = never[..nothings].iter().map(|name| nothing(name));
                 proto::DeltaDiscoveryResponse {
                     system_version_info: version,
-                    resources: wrapped.chain(nothing).collect(),
+                    resources: encoded.chain(nothing).collect(),
                     type_url,
                     nonce: String::new(),
                     removed_resources: told,
+                    resource_errors,
                 }
                 .encode_to_vec()
             }
         };
         removed.extend(never);
-        Self { resources, removed, departing, body: body.into() }
+        Self { resources, removed, body: body.into() }
+    }
+
+    /// Encodes a response that tells nothing new of `resources`, but that the client
+    /// is to keep them: each with the version that it holds.
+    ///
+    /// Delta, that need not have the resource in it, but for virtual hosts: without
+    /// one they are not there. State of the world, Envoy takes such a response for one
+    /// that leaves it out.
+    pub(crate) fn heartbeat(
+        protocol: Protocol,
+        shelf: &Shelf,
+        resources: Vec<(Resource, Arc<str>)>,
+    ) -> Self {
+        let type_url = shelf.resource_type().type_url().to_owned();
+        let has_body = shelf.resource_type() == ResourceType::VirtualHost;
+        let body = match protocol {
+            Protocol::Sotw => proto::DiscoveryResponse {
+                version_info: shelf.version().to_string(),
+                resources: resources
+                    .iter()
+                    .map(|(r, _)| r.encoded(protocol, true).clone())
+                    .collect(),
+                type_url,
+                ..proto::DiscoveryResponse::default()
+            }
+            .encode_to_vec(),
+            Protocol::Delta => proto::DeltaDiscoveryResponse {
+                system_version_info: shelf.version().to_string(),
+                resources: resources
+                    .iter()
+                    .map(|(resource, version)| match has_body {
+                        true => resource.encoded(protocol, true).clone(),
+                        false => beat(resource, version),
+                    })
+                    .collect(),
+                type_url,
+                ..proto::DeltaDiscoveryResponse::default()
+            }
+            .encode_to_vec(),
+        };
+        let resources = resources.into_iter().map(|(resource, _)| resource).collect();
+        Self { resources, removed: Vec::new(), body: body.into() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -127,10 +183,26 @@ fn nothing(name: &str) -> Bytes {
     resource.encode_to_vec().into()
 }
 
+/// Tells that a client is to keep what it holds of a resource.
+fn beat(resource: &Resource, version: &str) -> Bytes {
+    let beat = proto::Resource {
+        name: resource.name().to_string(),
+        version: version.to_owned(),
+        ttl: resource.ttl().map(Into::into),
+        ..proto::Resource::default()
+    };
+    beat.encode_to_vec().into()
+}
+
 impl Response {
     /// Its name on the stream.
     pub fn nonce(&self) -> String {
         format!("{:08x}", self.nonce)
+    }
+
+    /// How long the message is, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        HEADER - 5 + self.body.len()
     }
 
     /// The encoded message.
@@ -146,7 +218,7 @@ impl Response {
     /// A short message comes in one part: copying it costs less than a second part.
     pub(crate) fn frame(&self) -> (Bytes, Bytes) {
         const SHORT: usize = 2048;
-        let length = HEADER - 5 + self.body.len();
+        let length = self.len();
         let is_short = self.body.len() <= SHORT;
         let copied = if is_short { self.body.len() } else { 0 };
         let mut frame = BytesMut::with_capacity(HEADER + copied);
@@ -181,12 +253,13 @@ mod tests {
             let shelf = Shelf::new(ResourceType::Cluster, vec![cluster("a", &content)], 1);
             for protocol in [Protocol::Sotw, Protocol::Delta] {
                 let batch = Batch::new(
-                    protocol,
+                    Tongue { protocol, with_ttl: false },
                     &shelf,
+                    &Interest::default(),
                     shelf.iter().cloned().collect(),
                     vec![],
                     vec![],
-                    &[],
+                    shelf.version(),
                 );
                 let response = batch.respond(ResourceType::Cluster, protocol, 0xab);
                 let (own, shared) = response.frame();

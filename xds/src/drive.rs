@@ -20,6 +20,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 
 use crate::batch::Response;
+use crate::entry::{Door, Entry};
 use crate::report::{ClientReport, Clients, Membership, Reporting};
 use crate::session::{Output, Request, Session, Violation};
 use crate::streams::Seat;
@@ -35,6 +36,7 @@ pub(crate) struct Caller<S, R> {
     pub(crate) requests: R,
     /// Its place among the streams that are counted.
     pub(crate) seat: Seat,
+    pub(crate) door: Door,
     pub(crate) clients: Clients,
 }
 
@@ -64,10 +66,14 @@ struct Served<R> {
     first: Option<Request>,
     shared: Arc<Shared>,
     outputs: VecDeque<Output>,
+    /// Until the first response, if there was any, has been taken.
+    entry: Option<Box<Entry>>,
     /// When listeners and routes stop waiting for their clusters.
     gate: Timer,
     /// When what nobody uses any more goes.
     grace: Timer,
+    /// When the next heartbeat is due.
+    alarm: Alarm,
     _seat: Seat,
     _membership: Membership,
 }
@@ -82,6 +88,10 @@ struct Shared {
     service: DiscoveryService,
     connected_at: SystemTime,
 }
+
+/// Goes off at a time.
+#[derive(Default)]
+struct Alarm(Option<Box<(SystemTime, Timer)>>);
 
 /// Runs as long as something waits.
 #[derive(Default)]
@@ -174,6 +184,9 @@ impl<S: Source, R> Caller<S, R> {
         if !self.settings.grace.is_zero() {
             session = session.with_grace();
         }
+        if hello.node.knows_ttl(self.protocol) {
+            session = session.with_ttl();
+        }
         let shared = Arc::new(Shared {
             session: Mutex::new(session),
             node: hello.node.clone(),
@@ -188,11 +201,13 @@ impl<S: Source, R> Caller<S, R> {
         let served = Served {
             settings: self.settings,
             requests: self.requests,
+            entry: Some(Box::new(self.door.entry(&first))),
             first: Some(first),
             shared,
             outputs: VecDeque::new(),
             gate: Timer::default(),
             grace: Timer::default(),
+            alarm: Alarm::default(),
             _seat: self.seat,
             _membership: membership,
         };
@@ -221,9 +236,18 @@ where
             while let Some(output) = self.outputs.pop_front() {
                 match output {
                     Output::Report(event) => connection.observer.observe(event),
-                    Output::Send(response) => return Poll::Ready(Ok(Some(response))),
+                    Output::Send(response) => {
+                        let entry = self.entry.as_mut();
+                        if entry.is_some_and(|entry| entry.poll_place(cx).is_pending()) {
+                            self.outputs.push_front(Output::Send(response));
+                            return Poll::Pending;
+                        }
+                        return Poll::Ready(Ok(Some(response)));
+                    }
                 }
             }
+            // Asked for more, so what was given has been taken.
+            self.entry.take_if(|entry| entry.has_begun());
             // An ACK that is already here is heard before a new push.
             if let Poll::Ready(request) = Pin::new(&mut self.requests).poll_next(cx) {
                 let Some(request) = request.transpose()? else { return Poll::Ready(Ok(None)) };
@@ -232,6 +256,16 @@ where
             }
             if let Poll::Ready(snapshot) = connection.snapshots.as_mut().poll_next(cx) {
                 let Some(snapshot) = snapshot else { return Poll::Ready(Ok(None)) };
+                match &mut self.entry {
+                    Some(entry) => entry.put(snapshot),
+                    None => {
+                        self.outputs = self.shared.session().on_snapshot(snapshot, now()).into();
+                    }
+                }
+                continue;
+            }
+            let first = self.entry.as_mut().and_then(|entry| entry.poll_begin(cx));
+            if let Some(snapshot) = first {
                 self.outputs = self.shared.session().on_snapshot(snapshot, now()).into();
                 continue;
             }
@@ -242,6 +276,10 @@ where
             }
             if self.grace.poll(cx, session.is_in_grace(), self.settings.grace) {
                 self.outputs = session.end_grace(now()).into();
+                continue;
+            }
+            if self.alarm.poll(cx, session.wakes_at()) {
+                self.outputs = session.wake(now()).into();
                 continue;
             }
             return Poll::Pending;
@@ -270,6 +308,28 @@ impl Reporting for Shared {
     }
 }
 
+// === impl Alarm ===
+
+impl Alarm {
+    /// Whether it is that time, if there is one.
+    fn poll(&mut self, cx: &mut Context<'_>, at: Option<SystemTime>) -> bool {
+        let Some(at) = at else {
+            self.0 = None;
+            return false;
+        };
+        if self.0.as_ref().is_none_or(|alarm| alarm.0 != at) {
+            self.0 = Some(Box::new((at, Timer::default())));
+        }
+        let left = || at.duration_since(now()).unwrap_or_default();
+        let Some(alarm) = &mut self.0 else { return false };
+        let is_time = alarm.1.poll_for(cx, left);
+        if is_time {
+            self.0 = None;
+        }
+        is_time
+    }
+}
+
 // === impl Timer ===
 
 impl Timer {
@@ -279,7 +339,12 @@ impl Timer {
             self.0 = None;
             return false;
         }
-        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+        self.poll_for(cx, || time)
+    }
+
+    /// The same while it is known to wait; `time` is asked for when it begins.
+    fn poll_for(&mut self, cx: &mut Context<'_>, time: impl FnOnce() -> Duration) -> bool {
+        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep(time())));
         let is_up = sleep.as_mut().poll(cx).is_ready();
         if is_up {
             self.0 = None;
@@ -296,7 +361,7 @@ fn now() -> SystemTime {
 /// Who the client says it is. It must say so in its first request.
 fn introduction(first: &Request) -> Result<NodeInfo, Status> {
     let node = match first {
-        Request::Sotw(request) => &request.node,
+        Request::Sotw(request) | Request::Again(request) => &request.node,
         Request::Delta(request) => &request.node,
     };
     introduced(node.as_deref(), "the first request of a stream must have a node")

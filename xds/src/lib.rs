@@ -38,7 +38,9 @@
 
 mod batch;
 mod call;
+mod denial;
 mod drive;
+mod entry;
 mod hash;
 mod interest;
 mod lane;
@@ -58,12 +60,15 @@ mod status;
 mod streams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod turn;
 
 pub use batch::Response;
 pub use call::CallInfo;
+pub use denial::Denial;
 pub use loads::LoadServer;
 pub use report::{
     ClientReport, Clients, Membership, Reporting, ResourceRefusal, ResourceReport, ResourceState,
+    UNTOLD,
 };
 pub use resource::{OtherType, Resource, ResourceType};
 pub use serve::Server;

@@ -27,8 +27,19 @@ pub(crate) struct Refusals(Vec<(Content, Reason)>);
 pub(crate) struct Search {
     /// What is still under suspicion. The first part is the one that is tried.
     parts: VecDeque<Vec<Arc<str>>>,
+    /// Parts that cannot be tried yet: what is gone stays for now.
+    later: Vec<Vec<Arc<str>>>,
     /// How many more refusals the search may cost.
     budget: u32,
+    /// The complete lists that were refused so far, by the version of their content.
+    lists: Vec<(Arc<str>, Refusal)>,
+}
+
+/// What a client said when it refused something.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) code: i32,
+    pub(crate) reason: Reason,
 }
 
 /// What is to be done with a part that was refused.
@@ -72,6 +83,11 @@ impl Refusals {
         self.0.retain(|(set, _)| set.iter().all(|(name, held)| held.as_ref() == version_of(name)));
     }
 
+    /// Releases what was refused without saying anything.
+    pub(crate) fn release_empty(&mut self) {
+        self.0.retain(|(set, _)| !set.is_empty());
+    }
+
     /// Releases everything unless `content` is exactly what was refused.
     pub(crate) fn release_unless(&mut self, content: &Content) {
         self.0.retain(|(set, _)| set == content);
@@ -101,7 +117,8 @@ impl Refusals {
 impl Search {
     /// Starts to search among `suspects`, of which there is more than one.
     pub(crate) fn new(suspects: Vec<Arc<str>>) -> Self {
-        let mut search = Self { parts: VecDeque::new(), budget: BUDGET };
+        let mut search =
+            Self { parts: VecDeque::new(), later: Vec::new(), budget: BUDGET, lists: Vec::new() };
         search.split(suspects);
         search
     }
@@ -116,9 +133,42 @@ impl Search {
         self.parts.pop_front();
     }
 
-    /// The part was refused, and the client named `culprits` in it.
-    pub(crate) fn refuse(&mut self, culprits: &BTreeSet<Arc<str>>) -> Verdict {
+    /// The part cannot be tried before what is gone may go.
+    pub(crate) fn defer(&mut self) {
+        self.later.extend(self.parts.pop_front());
+    }
+
+    /// What is gone may go: what was deferred can be tried.
+    pub(crate) fn resume(&mut self) {
+        self.parts.extend(self.later.drain(..));
+    }
+
+    /// Whether `name` is not to be told before it is tried.
+    pub(crate) fn defers(&self, name: &Arc<str>) -> bool {
+        self.later.iter().any(|part| part.contains(name))
+    }
+
+    /// Notes that a complete list was refused: it need not be tried again.
+    pub(crate) fn note_list(&mut self, version: Arc<str>, refusal: Refusal) {
+        self.lists.push((version, refusal));
+    }
+
+    /// What the client said of the list with this content, if that was refused.
+    pub(crate) fn refusal_of(&self, version: &str) -> Option<&Refusal> {
+        self.lists.iter().find(|(refused, _)| **refused == *version).map(|(_, refusal)| refusal)
+    }
+
+    /// Whether there is nothing left to be tried, now or later.
+    pub(crate) fn is_over(&self) -> bool {
+        self.parts.is_empty() && self.later.is_empty()
+    }
+
+    /// What was `told` of the part was refused, and the client named `culprits` in it.
+    ///
+    /// What was not told is not suspected any more: it is as the client has it.
+    pub(crate) fn refuse(&mut self, told: &[Arc<str>], culprits: &BTreeSet<Arc<str>>) -> Verdict {
         let Some(mut part) = self.parts.pop_front() else { return Verdict::Hold(Vec::new()) };
+        part.retain(|name| told.contains(name));
         if !culprits.is_empty() {
             part.retain(|name| !culprits.contains(name));
             if !part.is_empty() {
@@ -205,7 +255,8 @@ mod tests {
         while let Some(part) = search.part() {
             tries += 1;
             if part.iter().any(|name| bad.contains(name)) {
-                if let Verdict::Hold(names) = search.refuse(&BTreeSet::new()) {
+                let told = part.to_vec();
+                if let Verdict::Hold(names) = search.refuse(&told, &BTreeSet::new()) {
                     held.extend(names.iter().map(ToString::to_string));
                 }
             } else {
@@ -239,7 +290,8 @@ mod tests {
         let mut search = Search::new(["a", "b", "c", "d"].map(Arc::from).into());
         assert_eq!(search.part(), Some(&["a".into(), "b".into()][..]));
         let named = BTreeSet::from(["b".into()]);
-        assert_eq!(search.refuse(&named), Verdict::Hold(vec!["b".into()]));
+        let told = ["a".into(), "b".into()];
+        assert_eq!(search.refuse(&told, &named), Verdict::Hold(vec!["b".into()]));
         assert_eq!(search.part(), Some(&["a".into()][..]));
         search.acquit();
         assert_eq!(search.part(), Some(&["c".into(), "d".into()][..]));

@@ -51,6 +51,9 @@ pub struct ResourceReport {
     pub body: Option<Bytes>,
 }
 
+/// Stands for what a client says of a secret that it refuses: it may quote the secret.
+pub const UNTOLD: &str = "not shown, for it may quote the secret";
+
 /// A version of a resource that a client refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceRefusal {

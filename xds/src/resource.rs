@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use marchproxy_proto as proto;
 use parking_lot::RwLock;
 use prost::Message;
 
+use crate::Protocol;
 use crate::hash::Hasher;
 
 /// What a resource is.
@@ -58,6 +60,22 @@ impl ResourceType {
         Self::Route,
         Self::VirtualHost,
     ];
+
+    /// Its place in [`Self::ALL`].
+    pub(crate) const fn place(self) -> Option<usize> {
+        match self {
+            Self::Runtime => Some(0),
+            Self::Secret => Some(1),
+            Self::Cluster => Some(2),
+            Self::Endpoint => Some(3),
+            Self::Extension => Some(4),
+            Self::Listener => Some(5),
+            Self::ScopedRoute => Some(6),
+            Self::Route => Some(7),
+            Self::VirtualHost => Some(8),
+            Self::Other(_) => None,
+        }
+    }
 
     /// Stands in for a type that is not there. No client can ask for it.
     pub(crate) const NONE: Self = Self::Other(OtherType(""));
@@ -210,7 +228,24 @@ struct Inner {
     aliases: Vec<Arc<str>>,
     requires: Vec<(ResourceType, Arc<str>)>,
     by_name_only: bool,
+    mortal: Option<Box<Mortal>>,
 }
+
+/// What is said of a resource with a time to live to clients that know of it.
+#[derive(Clone)]
+struct Mortal {
+    ttl: Duration,
+    /// The encoded delta `Resource`, with the body and the time inside.
+    wrapped: Bytes,
+    /// That once more, as the encoded `google.protobuf.Any`.
+    body: Bytes,
+}
+
+/// The shortest time to live: below, heartbeats would be all that a stream does.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// The type of a wrapped resource in a state-of-the-world response.
+const WRAPPED: &str = "type.googleapis.com/envoy.service.discovery.v3.Resource";
 
 impl Resource {
     /// Encodes `message`, and derives the resource's version from the bytes.
@@ -238,6 +273,7 @@ impl Resource {
             aliases: Vec::new(),
             requires: Vec::new(),
             by_name_only: false,
+            mortal: None,
         };
         inner.wrap();
         Self(Arc::new(inner))
@@ -275,6 +311,29 @@ impl Resource {
         inner.aliases.push(alias);
         inner.wrap();
         self
+    }
+
+    /// Has clients drop it after this time, if they do not hear of it any more.
+    ///
+    /// For what must not outlive the control plane, such as the injection of faults:
+    /// as long as there is a stream, heartbeats keep it alive. Only clients that know
+    /// of it are told of it, and for the others the resource stays. At least a second.
+    /// Part of the version, as clients learn of it with the resource.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        let ttl = ttl.max(SHORTEST);
+        inner.version =
+            Hasher::new("ttl").with(&*inner.version).with(ttl.as_nanos().to_le_bytes()).finish();
+        inner.mortal = Some(Box::new(Mortal { ttl, wrapped: Bytes::new(), body: Bytes::new() }));
+        inner.wrap();
+        self
+    }
+
+    /// After what time clients drop it that do not hear of it any more; never, if
+    /// there is none.
+    pub fn ttl(&self) -> Option<Duration> {
+        self.0.mortal.as_ref().map(|mortal| mortal.ttl)
     }
 
     /// Whether only those who ask for its name are given it.
@@ -317,6 +376,16 @@ impl Resource {
         &self.0.wrapped
     }
 
+    /// How it stands in a response of `protocol`, with its time to live or without.
+    pub(crate) fn encoded(&self, protocol: Protocol, with_ttl: bool) -> &Bytes {
+        match (protocol, self.0.mortal.as_ref().filter(|_| with_ttl)) {
+            (Protocol::Sotw, None) => &self.0.body,
+            (Protocol::Sotw, Some(mortal)) => &mortal.body,
+            (Protocol::Delta, None) => &self.0.wrapped,
+            (Protocol::Delta, Some(mortal)) => &mortal.wrapped,
+        }
+    }
+
     /// Whether both are the same allocation.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -335,13 +404,20 @@ impl Resource {
 
 impl Inner {
     fn wrap(&mut self) {
-        let wrapped = proto::Resource {
+        let mut wrapped = proto::Resource {
             version: self.version.to_string(),
             resource: Some(self.body.clone()),
             name: self.name.to_string(),
             aliases: self.aliases.iter().map(ToString::to_string).collect(),
+            ttl: None,
         };
         self.wrapped = wrapped.encode_to_vec().into();
+        if let Some(mortal) = &mut self.mortal {
+            wrapped.ttl = Some(mortal.ttl.into());
+            mortal.wrapped = wrapped.encode_to_vec().into();
+            let any = proto::Any { type_url: WRAPPED.to_owned(), value: mortal.wrapped.clone() };
+            mortal.body = any.encode_to_vec().into();
+        }
     }
 }
 
@@ -371,6 +447,7 @@ mod tests {
     #[test]
     fn types_are_declared_in_push_order() {
         assert!(ResourceType::ALL.is_sorted());
+        assert_eq!(ResourceType::ALL.map(ResourceType::place), std::array::from_fn(Some));
         assert!(ResourceType::Cluster < ResourceType::Endpoint);
         assert!(ResourceType::Endpoint < ResourceType::Listener);
         assert!(ResourceType::Listener < ResourceType::Route);
@@ -404,6 +481,30 @@ mod tests {
             .expect("Envoy can decode it");
         assert_eq!(wrapped.aliases, ["r/a.example"]);
         assert_eq!(wrapped.version.as_str(), resource.version().as_ref());
+    }
+
+    #[test]
+    fn c59_a_time_to_live_is_said_around_the_resource_and_is_a_part_of_the_version() {
+        let plain = Resource::encode(ResourceType::Runtime, "r", &cluster("r"));
+        let resource = plain.clone().with_ttl(Duration::from_secs(3));
+        assert_ne!(resource.version(), plain.version());
+        assert_ne!(resource.version(), plain.clone().with_ttl(Duration::from_secs(4)).version());
+        assert_eq!(plain.with_ttl(Duration::ZERO).ttl(), Some(SHORTEST));
+        for protocol in [Protocol::Sotw, Protocol::Delta] {
+            let read = |bytes: &Bytes| match protocol {
+                Protocol::Delta => envoy_discovery::Resource::decode(bytes.clone()),
+                Protocol::Sotw => {
+                    let any = proto::Any::decode(bytes.clone()).expect("an any");
+                    assert_eq!(any.type_url, WRAPPED);
+                    envoy_discovery::Resource::decode(any.value)
+                }
+            };
+            let wrapped = read(resource.encoded(protocol, true)).expect("Envoy can decode it");
+            assert_eq!(wrapped.ttl.map(|ttl| ttl.seconds), Some(3));
+            assert_eq!(wrapped.resource.expect("a body").encode_to_vec(), *resource.body());
+        }
+        assert_eq!(resource.encoded(Protocol::Sotw, false), resource.body());
+        assert_eq!(resource.encoded(Protocol::Delta, false), resource.wrapped());
     }
 
     #[test]

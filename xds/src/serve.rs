@@ -30,6 +30,14 @@ use tonic::service::Routes;
 use tower::Service as _;
 
 use crate::Settings;
+use crate::turn::Turns;
+
+/// The parts of a connection: what comes and goes on the socket.
+const CONNECTION: usize = 0;
+/// The streams on it.
+const STREAMS: usize = 1;
+/// What it waits for: its end, and the answers to pings.
+const TIMES: usize = 2;
 
 /// How long a client has to say that it speaks HTTP/2.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -118,10 +126,12 @@ impl Server {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(16 << 10)
             .handshake(connection);
+        // Boxed, as all is that is over once the connection is at rest.
+        let handshake = Box::pin(timeout(HANDSHAKE, handshake));
         let handshake = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            handshake = timeout(HANDSHAKE, handshake) => handshake,
+            handshake = handshake => handshake.map(|connection| connection.map(Box::new)),
         };
         if let Ok(Ok(connection)) = handshake
             && let Err(error) = self.drive(connection, &extensions, &end).await
@@ -133,7 +143,7 @@ impl Server {
     /// Does all that a connection does, in one task.
     async fn drive<C>(
         &self,
-        mut connection: Connection<C, Bytes>,
+        mut connection: Box<Connection<C, Bytes>>,
         extensions: &http::Extensions,
         end: &CancellationToken,
     ) -> Result<(), h2::Error>
@@ -141,36 +151,45 @@ impl Server {
         C: AsyncRead + AsyncWrite + Unpin,
     {
         let mut keepalive = Keepalive::new(connection.ping_pong(), &self.settings);
-        let mut age = pin!(self.too_old());
-        let mut ended = pin!(end.cancelled());
+        let mut ended = pin!(self.end(end));
         let mut is_ending = false;
         let mut streams = FuturesUnordered::new();
-        poll_fn(move |cx| {
-            if age.as_mut().poll(cx).is_ready() {
-                end.cancel();
+        let turns = Turns::<3>::new();
+        let mut round = |turns: &Turns<3>| {
+            if let Some(mut cx) = turns.take(TIMES) {
+                if !is_ending && ended.as_mut().poll(&mut cx).is_ready() {
+                    is_ending = true;
+                    connection.graceful_shutdown();
+                    turns.call(CONNECTION);
+                }
+                if keepalive.poll(&mut cx).is_ready() {
+                    connection.abrupt_shutdown(Reason::NO_ERROR);
+                    return Poll::Ready(Ok(()));
+                }
             }
-            if !is_ending && ended.as_mut().poll(cx).is_ready() {
-                is_ending = true;
-                connection.graceful_shutdown();
-            }
-            // Twice: what the streams write is flushed by the connection.
-            for _ in 0..2 {
-                while let Poll::Ready(accepted) = connection.poll_accept(cx) {
+            if let Some(mut cx) = turns.take(CONNECTION) {
+                while let Poll::Ready(accepted) = connection.poll_accept(&mut cx) {
                     let Some(accepted) = accepted.transpose()? else { return Poll::Ready(Ok(())) };
                     let (request, respond) = accepted;
                     streams.push(self.answer(request, respond, extensions.clone()));
+                    turns.call(STREAMS);
                 }
-                while let Poll::Ready(Some(())) = Pin::new(&mut streams).poll_next(cx) {}
             }
-            match keepalive.poll(cx) {
-                Poll::Ready(()) => {
-                    connection.abrupt_shutdown(Reason::NO_ERROR);
-                    Poll::Ready(Ok(()))
-                }
-                Poll::Pending => Poll::Pending,
+            // What they write is flushed by the connection, which they call for that.
+            if let Some(mut cx) = turns.take(STREAMS) {
+                while let Poll::Ready(Some(())) = Pin::new(&mut streams).poll_next(&mut cx) {}
             }
-        })
-        .await
+            Poll::Pending
+        };
+        poll_fn(|cx| turns.poll(cx, &mut round)).await
+    }
+
+    /// Comes when the connection is to end: it is told to, or it is too old.
+    async fn end(&self, end: &CancellationToken) {
+        tokio::select! {
+            () = end.cancelled() => {}
+            () = self.too_old() => end.cancel(),
+        }
     }
 
     /// Comes when a connection has to make place for another, if ever: somewhere
@@ -194,20 +213,24 @@ impl Server {
         request.extensions_mut().extend(extensions);
         let mut routes = self.routes.clone();
         let deadline = self.settings.write_deadline;
-        Box::pin(async move {
+        let call = async move {
             let response = tokio::select! {
                 biased;
-                _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
+                _ = poll_fn(|cx| respond.poll_reset(cx)) => return None,
                 response = routes.call(request) => match response {
                     Ok(response) => response,
                     Err(never) => match never {},
                 },
             };
-            drop(routes);
             let (head, body) = response.into_parts();
             let head = http::Response::from_parts(head, ());
             // Fails only if the client has gone away.
-            if let Ok(stream) = respond.send_response(head, body.is_end_stream()) {
+            let stream = respond.send_response(head, body.is_end_stream()).ok()?;
+            Some((body, stream))
+        };
+        let call = Box::pin(call);
+        Box::pin(async move {
+            if let Some((body, stream)) = call.await {
                 send(body, stream, deadline).await.ok();
             }
         })

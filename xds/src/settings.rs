@@ -23,6 +23,13 @@ pub struct Settings {
     /// The size of the largest request, in bytes. A client that comes back names
     /// all that it holds, which can be more than gRPC's usual 4 MiB.
     pub largest_request: usize,
+    /// How many streams are given their first response at once; at least one. One is
+    /// under way until the transport has taken it. Clients that hold everything do
+    /// not count.
+    pub first_responses: usize,
+    /// How long a stream waits for its turn to be given one. Then it does not any
+    /// longer: those before it may be clients that do not read.
+    pub first_response_wait: Duration,
     /// How many streams are served at once.
     pub streams: usize,
     /// How many of them to the same IP address.
@@ -39,6 +46,8 @@ impl Default for Settings {
             connection_age: None,
             write_deadline: Duration::from_secs(30),
             largest_request: 64 << 20,
+            first_responses: 128,
+            first_response_wait: Duration::from_secs(5),
             streams: 100_000,
             streams_per_peer: 20_000,
         }

@@ -3,14 +3,15 @@
 //! Streams that come from the same shelf and ask for the same things are told the
 //! same: what that is gets found out and encoded once, by the first of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, LARGEST, Tongue};
+use crate::denial::Why;
 use crate::hash::Hasher;
 use crate::interest::Interest;
 use crate::names::Names;
@@ -31,6 +32,10 @@ pub(crate) struct Shelf {
     aliases: HashMap<Arc<str>, usize>,
     /// What the resources require, by type.
     required: Vec<(ResourceType, Names)>,
+    /// The places of what has a time to live.
+    mortals: Vec<usize>,
+    /// Why names are not there.
+    denials: BTreeMap<Arc<str>, Why>,
     ways: Mutex<Ways>,
 }
 
@@ -60,7 +65,7 @@ struct Ways {
 /// How a client gets to a shelf.
 #[derive(Clone, PartialEq, Eq)]
 struct Way {
-    protocol: Protocol,
+    tongue: Tongue,
     /// The shelf that it comes from, or 0.
     from: u64,
     interest: Interest,
@@ -77,15 +82,13 @@ impl Shelf {
         let slots = resources.into_iter().map(|resource| Slot { resource, since: revision });
         let slots: Vec<Slot> = slots.collect();
         let resources = || slots.iter().map(|slot| &slot.resource);
-        let version = resources()
-            .fold(Hasher::new(resource_type.type_url()), |hasher, resource| {
-                hasher.with(&**resource.name()).with(&**resource.version())
-            })
-            .finish();
+        let version = version(resource_type, resources());
         let mut aliases = HashMap::new();
         for (place, resource) in resources().enumerate() {
             aliases.extend(resource.aliases().iter().map(|alias| (alias.clone(), place)));
         }
+        let mortals = resources().enumerate().filter(|(_, resource)| resource.ttl().is_some());
+        let mortals = mortals.map(|(place, _)| place).collect();
         let mut required: HashMap<ResourceType, Vec<Arc<str>>> = HashMap::new();
         for (resource_type, name) in resources().flat_map(|resource| resource.requires()) {
             required.entry(*resource_type).or_default().push(name.clone());
@@ -98,8 +101,62 @@ impl Shelf {
             version,
             aliases,
             required,
+            mortals,
+            denials: BTreeMap::new(),
             ways: Mutex::default(),
         }
+    }
+
+    /// A shelf of the same resources, of which nobody has been told yet.
+    pub(crate) fn copied(&self) -> Self {
+        let mut new = Self::new(self.resource_type, self.iter().cloned().collect(), 0);
+        new.slots.clone_from(&self.slots);
+        new
+    }
+
+    /// Says why names are not there; of a name that is there it says nothing.
+    pub(crate) fn deny(&mut self, mut denials: BTreeMap<Arc<str>, Why>) {
+        denials.retain(|name, _| self.find(name).is_none());
+        self.denials = denials;
+        self.version = self.version_of_list(self.iter());
+    }
+
+    /// The version of a list that has these resources, sorted by name, in place of the
+    /// shelf's, and tells the same reasons.
+    pub(crate) fn version_of_list<'a>(
+        &self,
+        resources: impl Iterator<Item = &'a Resource>,
+    ) -> Arc<str> {
+        let version = version(self.resource_type, resources);
+        if self.denials.is_empty() {
+            return version;
+        }
+        let hasher = Hasher::new("denials").with(&*version);
+        let with = |hasher: Hasher, (name, why): (&Arc<str>, &Why)| {
+            hasher.with(&**name).with(why.code.to_le_bytes()).with(&*why.message)
+        };
+        self.denials.iter().fold(hasher, with).finish()
+    }
+
+    /// Why a name is not there, if that is known.
+    pub(crate) fn denial(&self, name: &str) -> Option<&Why> {
+        self.denials.get(name)
+    }
+
+    /// Whether there is nothing to be told.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.slots.is_empty() && self.denials.is_empty()
+    }
+
+    /// The names asked for that are not there for another reason than in `from`.
+    pub(crate) fn denied<'a>(
+        &'a self,
+        from: Option<&'a Self>,
+        interest: &'a Interest,
+    ) -> impl Iterator<Item = &'a Arc<str>> {
+        let asked = self.denials.iter().filter(|(name, _)| interest.names().contains(name));
+        let before = move |name: &Arc<str>| from.and_then(|from| from.denial(name));
+        asked.filter(move |(name, why)| before(name) != Some(*why)).map(|(name, _)| name)
     }
 
     /// Takes what `previous` has already in place of what equals it.
@@ -143,6 +200,11 @@ impl Shelf {
     /// All resources, sorted by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Resource> {
         self.slots.iter().map(|slot| &slot.resource)
+    }
+
+    /// Those with a time to live, sorted by name.
+    pub(crate) fn mortals(&self) -> impl Iterator<Item = &Resource> {
+        self.mortals.iter().map(|&place| &self.slots[place].resource)
     }
 
     /// The resource with this name or alias.
@@ -221,7 +283,7 @@ impl Shelf {
     /// of `from`, or nothing; in a list that is complete, or in part.
     pub(crate) fn batch(
         &self,
-        protocol: Protocol,
+        tongue: Tongue,
         from: Option<&Self>,
         interest: &Interest,
         is_complete: bool,
@@ -229,7 +291,8 @@ impl Shelf {
         let from = from.filter(|_| !is_complete);
         let diff = from.map(|from| self.diff(Some(from)));
         let id = from.map_or(0, Self::id);
-        let way = Way { protocol, from: id, interest: interest.clone() };
+        let tongue = Tongue { with_ttl: tongue.with_ttl && !self.mortals.is_empty(), ..tongue };
+        let way = Way { tongue, from: id, interest: interest.clone() };
         let mut ways = self.ways.lock();
         if let Some((_, batch)) = ways.batches.iter().find(|(known, _)| *known == way) {
             return Arc::clone(batch);
@@ -241,23 +304,37 @@ impl Shelf {
             }
             None => self.pick(interest).cloned().collect(),
         };
-        let announces = protocol == Protocol::Delta && self.resource_type.announces_absence();
+        let announces =
+            tongue.protocol == Protocol::Delta && self.resource_type.announces_absence();
         let (mut removed, mut never) = (Vec::new(), Vec::new());
         match &diff {
-            _ if !announces => {}
+            _ if !announces => never.extend(self.denied(from, interest).cloned()),
             Some(diff) => {
                 let asked = |name: &&Arc<str>| {
                     let before = from.and_then(|from| from.find(name));
                     before.is_some_and(|before| interest.covers_resource(before))
                 };
                 removed.extend(diff.gone.iter().filter(asked).cloned());
+                let denied = self.denied(from, interest);
+                never.extend(denied.filter(|name| !removed.contains(name)).cloned());
             }
             None => {
                 let names = interest.names().iter();
                 never.extend(names.filter(|name| self.find(name).is_none()).cloned());
             }
         }
-        let batch = Arc::new(Batch::new(protocol, self, resources, removed, never, &[]));
+        let version = &self.version;
+        let batch = Batch::new(tongue, self, interest, resources, removed, never, version);
+        let batch = Arc::new(batch);
+        if is_complete && batch.size() > LARGEST {
+            // Once for all streams that are sent it.
+            tracing::warn!(
+                resource.type = %self.resource_type,
+                resources = batch.resources.len(),
+                bytes = batch.size(),
+                "a full list cannot be split, and many gRPC clients take no more than 4 MiB",
+            );
+        }
         remember(&mut ways.batches, (way, Arc::clone(&batch)));
         batch
     }
@@ -271,6 +348,18 @@ impl fmt::Debug for Shelf {
             .field("resources", &self.slots.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The version of these resources, which are sorted by name.
+pub(crate) fn version<'a>(
+    resource_type: ResourceType,
+    resources: impl Iterator<Item = &'a Resource>,
+) -> Arc<str> {
+    let hasher = Hasher::new(resource_type.type_url());
+    let with = |hasher: Hasher, resource: &Resource| {
+        hasher.with(&**resource.name()).with(&**resource.version())
+    };
+    resources.fold(hasher, with).finish()
 }
 
 fn remember<T>(known: &mut Vec<T>, new: T) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::denial::{Denial, Why};
 use crate::hash::Hasher;
 use crate::shelf::Shelf;
 use crate::{Resource, ResourceType};
@@ -68,17 +69,38 @@ impl Snapshot {
             check_names(&resources)?;
             shelves.push(Arc::new(Shelf::new(resource_type, resources, revision)));
         }
-        let digest = shelves
-            .iter()
-            .filter(|shelf| shelf.len() > 0)
-            .fold(Hasher::new("snapshot"), |hasher, shelf| {
-                hasher.with(shelf.resource_type().type_url()).with(&**shelf.version())
-            })
-            .finish();
+        let digest = digest(&shelves);
         let nothing = Arc::new(Shelf::new(ResourceType::NONE, Vec::new(), 0));
         let snapshot = Self { revision, shelves, nothing, digest };
         snapshot.check_requirements()?;
         Ok(snapshot)
+    }
+
+    /// Says why names are not there that clients ask for, each once: the last word on a
+    /// name counts, and of a name that is there it says nothing.
+    ///
+    /// Who asks for such a name, by that name, is told. Part of the version of the type.
+    /// To be called before [`Self::sharing`].
+    #[must_use]
+    pub fn denying(mut self, denials: impl IntoIterator<Item = Denial>) -> Self {
+        let mut by_type: BTreeMap<ResourceType, BTreeMap<Arc<str>, Why>> = BTreeMap::new();
+        for Denial { resource_type, name, code, message } in denials {
+            let why = Why { code: code.into(), message };
+            by_type.entry(resource_type).or_default().insert(name, why);
+        }
+        for (resource_type, denials) in by_type {
+            let found = self.shelves.binary_search_by_key(&resource_type, |s| s.resource_type());
+            let place = found.unwrap_or_else(|place| {
+                let empty = Shelf::new(resource_type, Vec::new(), self.revision);
+                self.shelves.insert(place, Arc::new(empty));
+                place
+            });
+            let mut new = self.shelves[place].copied();
+            new.deny(denials);
+            self.shelves[place] = Arc::new(new);
+        }
+        self.digest = digest(&self.shelves);
+        self
     }
 
     /// The same snapshot, made of what `previous` has wherever they agree.
@@ -135,8 +157,9 @@ impl Snapshot {
     }
 
     pub(crate) fn shelf(&self, resource_type: ResourceType) -> &Arc<Shelf> {
-        let found = self.shelves.binary_search_by_key(&resource_type, |s| s.resource_type());
-        found.map_or(&self.nothing, |place| &self.shelves[place])
+        let search = || self.shelves.binary_search_by_key(&resource_type, |s| s.resource_type());
+        let place = resource_type.place().or_else(|| search().ok());
+        place.and_then(|place| self.shelves.get(place)).unwrap_or(&self.nothing)
     }
 
     fn check_requirements(&self) -> Result<(), SnapshotError> {
@@ -153,6 +176,15 @@ impl Snapshot {
         }
         Ok(())
     }
+}
+
+/// A hash over all that clients can be told.
+fn digest(shelves: &[Arc<Shelf>]) -> Arc<str> {
+    let full = shelves.iter().filter(|shelf| !shelf.is_bare());
+    let hash = full.fold(Hasher::new("snapshot"), |hasher, shelf| {
+        hasher.with(shelf.resource_type().type_url()).with(&**shelf.version())
+    });
+    hash.finish()
 }
 
 /// Checks the names of one type's resources, which are sorted.

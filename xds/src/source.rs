@@ -70,6 +70,10 @@ pub struct NodeInfo {
     pub locality: String,
     /// The fields of its metadata that are strings.
     pub metadata: BTreeMap<String, String>,
+    /// What it can do beyond the protocol, by the names that Envoy's documentation
+    /// of [client features](https://www.envoyproxy.io/docs/envoy/latest/api/client_features)
+    /// gives.
+    pub features: Vec<String>,
 }
 
 /// How much is in a response.
@@ -114,6 +118,9 @@ pub enum Event {
         resources: usize,
         /// How many names it says are gone.
         removed: usize,
+        /// How long the message is. Many gRPC clients take no more than 4 MiB, and a
+        /// full list (state of the world, listeners and clusters) cannot be split.
+        bytes: usize,
     },
     /// The client holds what it asked for of this version.
     ///
@@ -188,6 +195,7 @@ impl NodeInfo {
             id: node.id,
             cluster: node.cluster,
             user_agent: node.user_agent_name,
+            features: node.client_features,
             metadata: node
                 .metadata
                 .unwrap_or_default()
@@ -196,6 +204,24 @@ impl NodeInfo {
                 .filter_map(|(name, value)| Some((name, value.string_value?)))
                 .collect(),
         })
+    }
+}
+
+/// The feature of a client that drops what has outlived its time.
+const TTL: &str = "xds.config.supports-resource-ttl";
+/// That of one that looks for it in state-of-the-world responses, by either name
+/// that is documented.
+const WRAPPED: [&str; 2] = ["xds.config.resource-in-sotw", "xds.config.supports-resource-in-sotw"];
+
+impl NodeInfo {
+    /// Whether it is to be told after what time it should drop a resource.
+    pub(crate) fn knows_ttl(&self, protocol: Protocol) -> bool {
+        let has = |feature: &str| self.features.iter().any(|has| has == feature);
+        has(TTL)
+            && match protocol {
+                Protocol::Sotw => WRAPPED.into_iter().any(has),
+                Protocol::Delta => true,
+            }
     }
 }
 
@@ -221,6 +247,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn c58_c59_times_to_live_are_for_clients_that_know_of_them() {
+        let knows = |features: &[&str]| {
+            let features = features.iter().map(|&feature| feature.to_owned()).collect();
+            let node = NodeInfo { features, ..NodeInfo::default() };
+            [Protocol::Sotw, Protocol::Delta].map(|protocol| node.knows_ttl(protocol))
+        };
+        assert_eq!(knows(&[]), [false, false]);
+        assert_eq!(knows(&[TTL]), [false, true]);
+        for wrapped in WRAPPED {
+            assert_eq!(knows(&[wrapped]), [false, false], "as gRPC clients say");
+            assert_eq!(knows(&["x", wrapped, TTL]), [true, true]);
+        }
+    }
+
+    #[test]
     fn a_node_is_read_from_its_bytes() {
         let text = |text: &str| proto::Value { string_value: Some(text.into()) };
         let node = proto::Node {
@@ -240,6 +281,7 @@ mod tests {
                     patch: 0,
                 }),
             }),
+            client_features: vec!["f".into()],
         };
         let info = NodeInfo::decode(&node.encode_to_vec()).expect("it decodes");
         let want = NodeInfo {
@@ -249,6 +291,7 @@ mod tests {
             user_agent_version: "1.40.0".into(),
             locality: "r//".into(),
             metadata: [("key".into(), "v".into())].into(),
+            features: vec!["f".into()],
         };
         assert_eq!(info, want);
         assert_eq!(NodeInfo::decode(&[]), Ok(NodeInfo::default()));

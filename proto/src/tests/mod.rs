@@ -11,7 +11,7 @@ use envoy_types::pb::envoy::service::discovery::v3 as envoy_discovery;
 use envoy_types::pb::envoy::r#type::v3 as envoy_type;
 use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::pb::google::protobuf::{
-    Any as GoogleAny, Struct as GoogleStruct, Value as GoogleValue,
+    Any as GoogleAny, Duration as GoogleDuration, Struct as GoogleStruct, Value as GoogleValue,
 };
 use envoy_types::pb::google::rpc::Status as GoogleStatus;
 use prost::Message;
@@ -54,12 +54,25 @@ fn node() -> envoy_core::Node {
                 },
             ),
         ),
+        client_features: vec!["f".into()],
         ..Default::default()
     }
 }
 
 fn status() -> GoogleStatus {
     GoogleStatus { code: 13, message: "no".into(), details: Vec::new() }
+}
+
+fn error() -> envoy_discovery::ResourceError {
+    let name = envoy_discovery::ResourceName { name: "e".into(), ..Default::default() };
+    envoy_discovery::ResourceError { resource_name: Some(name), error_detail: Some(status()) }
+}
+
+fn lite_error() -> ResourceError {
+    ResourceError {
+        resource_name: Some(ResourceName { name: "e".into() }),
+        error_detail: Some(Status { code: 13, message: "no".into() }),
+    }
 }
 
 fn any() -> GoogleAny {
@@ -93,12 +106,14 @@ fn a_discovery_response_is_the_same_on_the_wire() {
         resources: vec![any(), GoogleAny::default()],
         type_url: "t".into(),
         nonce: "n".into(),
+        resource_errors: vec![error()],
         ..Default::default()
     };
     let lite: DiscoveryResponse = there_and_back(&envoy);
     assert_eq!(lite.resources, [any().encode_to_vec(), Vec::new()]);
     assert_eq!((lite.version_info.as_str(), lite.nonce.as_str()), ("v", "n"));
     assert_eq!(lite.type_url, "t");
+    assert_eq!(lite.resource_errors, [lite_error()]);
 }
 
 #[test]
@@ -136,11 +151,13 @@ fn a_delta_response_is_the_same_on_the_wire() {
         type_url: "t".into(),
         nonce: "n".into(),
         removed_resources: vec!["gone".into()],
+        resource_errors: vec![error()],
         ..Default::default()
     };
     let lite: DeltaDiscoveryResponse = there_and_back(&envoy);
     assert_eq!(lite.resources, [resource.encode_to_vec()]);
     assert_eq!(lite.removed_resources, ["gone"]);
+    assert_eq!(lite.resource_errors, [lite_error()]);
     assert_eq!(lite.system_version_info, "s");
     assert_eq!((lite.type_url.as_str(), lite.nonce.as_str()), ("t", "n"));
 }
@@ -152,11 +169,13 @@ fn a_resource_and_its_any_are_the_same_on_the_wire() {
         aliases: vec!["b".into()],
         version: "v".into(),
         resource: Some(any()),
+        ttl: Some(GoogleDuration { seconds: 3, nanos: 5 }),
         ..Default::default()
     };
     let lite: Resource = there_and_back(&envoy);
     assert_eq!((lite.name.as_str(), lite.version.as_str()), ("a", "v"));
     assert_eq!(lite.aliases, ["b"]);
+    assert_eq!(lite.ttl, Some(Duration { seconds: 3, nanos: 5 }));
     assert_eq!(lite.resource.as_deref(), Some(any().encode_to_vec().as_slice()));
 
     let lite: Any = there_and_back(&any());
@@ -175,13 +194,13 @@ fn a_node_is_the_same_on_the_wire() {
     assert_eq!(lite.user_agent_name, "envoy");
     let version = lite.user_agent_build_version.and_then(|build| build.version).expect("version");
     assert_eq!((version.major_number, version.minor_number, version.patch), (1, 40, 2));
+    assert_eq!(lite.client_features, ["f"]);
 }
 
 #[test]
 fn what_a_lite_node_does_not_know_is_skipped() {
     let mut envoy = node();
     envoy.extensions = vec![envoy_core::Extension { name: "x".into(), ..Default::default() }];
-    envoy.client_features = vec!["f".into()];
     envoy.user_agent_version_type =
         Some(envoy_core::node::UserAgentVersionType::UserAgentVersion("1.40-dev".into()));
     let fields = &mut envoy.metadata.as_mut().expect("metadata").fields;

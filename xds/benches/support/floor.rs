@@ -37,6 +37,7 @@ pub(crate) fn burst(protocol: Protocol, round: u64, bytes: usize, frames: usize)
                 resources: vec![any],
                 type_url: type_url.clone(),
                 nonce,
+                ..proto::DiscoveryResponse::default()
             }),
             Protocol::Delta => {
                 let name = "service-00000".to_owned();

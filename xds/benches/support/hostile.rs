@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use marchproxy_xds::{Protocol, ResourceType};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -24,8 +26,9 @@ pub(crate) struct Attack {
     _tasks: JoinSet<()>,
 }
 
-/// Starts so many clients: most stop reading, and the others write nonsense, ask for
-/// names that are not there, or break off what they have just begun.
+/// Starts so many clients: most stop reading, and the others write nonsense or far too
+/// much, ask for names that are not there, break off what they have just begun, or
+/// never get to the point.
 pub(crate) fn start(
     runtime: &Handle,
     addr: SocketAddr,
@@ -47,6 +50,8 @@ pub(crate) fn start(
                     0 => nonsense(addr, protocol, tell).await,
                     1 => many_names(addr, protocol, &node, tell).await,
                     2 => breaks_off(addr, protocol, &node, tell).await,
+                    3 => half_open(addr, tell).await,
+                    4 => far_too_much(addr, protocol, tell).await,
                     _ => never_reads(addr, protocol, &node, tell).await,
                 };
                 tokio::time::sleep(PACE).await;
@@ -111,6 +116,28 @@ async fn many_names(
     tell();
     while stream.next().await.is_some() {}
     Some(())
+}
+
+/// Begins to say that it speaks HTTP/2, and leaves it at that.
+async fn half_open(addr: SocketAddr, tell: impl Fn()) -> Option<()> {
+    let mut socket = TcpStream::connect(addr).await.ok()?;
+    socket.write_all(b"PRI * HTTP/2.0").await.ok()?;
+    tell();
+    socket.read_u8().await.ok(); // until the server has had enough
+    Some(())
+}
+
+/// A request of more bytes than are read, of which some come.
+async fn far_too_much(addr: SocketAddr, protocol: Protocol, tell: impl Fn()) -> Option<()> {
+    let mut connection = RawConnection::open(addr, 65_535).await.ok()?;
+    loop {
+        let mut stream = connection.stream(protocol).await.ok()?;
+        stream.write(Bytes::from_static(b"\0\x04\0\0\x01")).ok()?; // 64 MiB and a byte
+        stream.write(Bytes::from(vec![0; 1 << 20])).ok()?;
+        tell();
+        while stream.next().await.is_some() {}
+        tokio::time::sleep(PACE).await;
+    }
 }
 
 async fn breaks_off(

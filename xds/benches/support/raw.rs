@@ -1,5 +1,6 @@
 //! A client on the bare `h2` crate: it can do all that a client must not do.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 
@@ -209,4 +210,21 @@ pub(crate) fn first_request(
             ..proto::DeltaDiscoveryRequest::default()
         }),
     }
+}
+
+/// A first request of a type in delta, from a node that has some of it from before.
+pub(crate) fn resumption(
+    node_id: &str,
+    resource_type: ResourceType,
+    names: &[String],
+    held: BTreeMap<String, String>,
+) -> Bytes {
+    let node = proto::Node { id: node_id.to_owned(), ..proto::Node::default() };
+    framed(&proto::DeltaDiscoveryRequest {
+        node: Some(Bytes::from(node.encode_to_vec())),
+        resource_names_subscribe: names.to_vec(),
+        type_url: resource_type.type_url().to_owned(),
+        initial_resource_versions: held,
+        ..proto::DeltaDiscoveryRequest::default()
+    })
 }

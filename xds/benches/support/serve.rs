@@ -7,14 +7,16 @@ use std::io::{BufRead as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use marchproxy_xds::{Connection, DiscoveryServer, Event, Hello, Observer, Snapshot, Source};
+use marchproxy_xds::{
+    Connection, DiscoveryServer, Event, Hello, Observer, Server, Settings, Snapshot, Source,
+};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use super::floor::{self, Burst, burst};
@@ -59,12 +61,15 @@ pub(crate) fn serve(what: &str, options: &Options) {
             let first = world.at(0);
             let snapshots = watch::Sender::new(first.clone());
             let feed = Feed { snapshots: snapshots.clone(), tally: tally.clone() };
-            let server = DiscoveryServer::new(Arc::new(feed), CancellationToken::new());
+            let stop = CancellationToken::new();
+            let discovery = DiscoveryServer::new(Arc::new(feed), stop.clone());
             tasks.spawn_on(
                 async move {
                     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-                    let server = Server::builder().add_routes(server.into_routes());
-                    server.serve_with_incoming(incoming).await.expect("it serves");
+                    let unknown = |connection| (connection, http::Extensions::new());
+                    let incoming = incoming.map(move |incoming| incoming.map(unknown));
+                    let server = Server::new(discovery.into_routes(), Settings::default());
+                    server.serve(incoming, stop).await;
                 },
                 runtime.handle(),
             );
@@ -94,6 +99,10 @@ pub(crate) fn serve(what: &str, options: &Options) {
                 tally.start(number + 1);
                 published.publish();
                 wait(&runtime, &tally)
+            }
+            "expect" => {
+                tally.start(number + 1);
+                0
             }
             "settled" => wait(&runtime, &tally),
             "cpu" => cpu(),

@@ -15,11 +15,19 @@ const MAX_STEPS: usize = 200;
 struct Script {
     protocol: Protocol,
     wildcard: bool,
+    has_grace: bool,
+    has_ttl: bool,
     steps: Vec<Step>,
 }
 
 fuzz_target!(|script: Script| {
     let mut model = Model::new(script.protocol, script.wildcard);
+    if script.has_grace {
+        model = model.with_grace();
+    }
+    if script.has_ttl {
+        model = model.with_ttl();
+    }
     script.steps.into_iter().for_each(|step| model.step(step));
     model.settle();
 });
@@ -27,17 +35,17 @@ fuzz_target!(|script: Script| {
 impl<'a> Arbitrary<'a> for Script {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         let protocol = *u.choose(&[Protocol::Sotw, Protocol::Delta])?;
-        let wildcard = u.arbitrary()?;
+        let (wildcard, has_grace, has_ttl) = u.arbitrary()?;
         let mut steps = Vec::new();
         while !u.is_empty() && steps.len() < MAX_STEPS {
             steps.push(step(u)?);
         }
-        Ok(Self { protocol, wildcard, steps })
+        Ok(Self { protocol, wildcard, has_grace, has_ttl, steps })
     }
 }
 
 fn step(u: &mut Unstructured<'_>) -> Result<Step> {
-    Ok(match u.int_in_range(0..=9)? {
+    Ok(match u.int_in_range(0..=11)? {
         0 | 1 => Step::Publish(Desired {
             clusters: numbers(u, 4)?,
             routes: numbers(u, 7)?,
@@ -53,6 +61,8 @@ fn step(u: &mut Unstructured<'_>) -> Result<Step> {
         6 => Step::Unsubscribe(resource_type(u)?, name(u)?),
         7 => Step::Stale(resource_type(u)?),
         8 => Step::Lift,
+        9 => Step::EndGrace,
+        10 => Step::Wait,
         _ => Step::Reconnect,
     })
 }

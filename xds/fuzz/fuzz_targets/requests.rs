@@ -6,8 +6,8 @@
 
 #![no_main]
 
-use std::time::SystemTime;
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use libfuzzer_sys::fuzz_target;
 use marchproxy_proto as proto;
@@ -30,7 +30,10 @@ fuzz_target!(|data: &[u8]| {
         let (message, rest) = rest.split_at(rest.len().min(usize::from(*length)));
         data = rest;
         if *what >= PUBLISH {
-            check(session.on_snapshot(snapshot(1, resources(what & 3)), SystemTime::UNIX_EPOCH), &asked);
+            check(
+                session.on_snapshot(snapshot(1, resources(what & 3)), SystemTime::UNIX_EPOCH),
+                &asked,
+            );
             continue;
         }
         // What gRPC cannot decode never gets here.

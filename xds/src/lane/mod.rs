@@ -21,29 +21,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use marchproxy_proto as proto;
-
-use crate::batch::Batch;
-use crate::interest::{Interest, Turn};
+use crate::batch::{Batch, Tongue};
+use crate::interest::Interest;
 use crate::names::Names;
-use crate::refusals::{Reason, Refusals, Search, culprits};
+use crate::refusals::{Refusals, Search};
 use crate::shelf::Shelf;
 use crate::{Event, Protocol, Resource, ResourceType};
 
+mod answer;
+mod ask;
+mod beat;
+mod bring;
 mod list;
 mod part;
 mod report;
-
-/// How many of the last responses are remembered, to tell when what came.
-const STAMPS: usize = 8;
-/// How much of a client's words is kept, in bytes.
-const LONGEST_MESSAGE: usize = 16 << 10;
+mod search;
 
 /// Where one resource type stands on one stream.
 #[derive(Debug)]
 pub(crate) struct Lane {
     resource_type: ResourceType,
-    protocol: Protocol,
+    tongue: Tongue,
     interest: Interest,
     /// Whether the client has ever named anything: then no names mean nothing.
     named: bool,
@@ -51,10 +49,10 @@ pub(crate) struct Lane {
     base: Option<Arc<Shelf>>,
     /// Where the client stands otherwise than by the base.
     odd: BTreeMap<Arc<str>, Known>,
-    /// What else was in the last complete list: resources that depart.
-    listed: BTreeMap<Arc<str>, Resource>,
-    /// Whether the client has refused a complete list, and may have applied a part.
-    doubtful: bool,
+    /// Where the last complete list that it has accepted is otherwise than the base.
+    listed: Kept,
+    /// Whether the client came with a list of which only the version is known.
+    came_back: bool,
     /// Names to be told even if the client knows them.
     forced: BTreeSet<Arc<str>>,
     /// Whether a response is due even if it says nothing.
@@ -62,6 +60,8 @@ pub(crate) struct Lane {
     in_flight: Option<Box<InFlight>>,
     refusals: Refusals,
     search: Option<Box<Search>>,
+    /// Whom the search has found to blame, and nobody has been told of yet.
+    found: Vec<Event>,
     /// Whether there may be something due.
     dirty: bool,
     /// Whether what is due is only what departs, and stays for now.
@@ -71,6 +71,9 @@ pub(crate) struct Lane {
     /// The version that was last reported as accepted.
     accepted: Option<Arc<str>>,
     stamps: Vec<Stamp>,
+    /// When the client was last told to keep what has a time to live; since then it
+    /// can only have got more of that.
+    renewed: Option<SystemTime>,
 }
 
 /// What a client knows of one name.
@@ -86,6 +89,9 @@ enum Known {
     Uncertain,
 }
 
+/// What a complete list has in place of what the shelf has; `None` if it leaves that out.
+type Kept = BTreeMap<Arc<str>, Option<Resource>>;
+
 /// A response that the client has not answered.
 #[derive(Debug)]
 struct InFlight {
@@ -98,8 +104,14 @@ struct InFlight {
     in_part: bool,
     /// Whether it tries a part of what is searched.
     is_trial: bool,
+    /// Whether it brings nothing that the client does not hold.
+    is_heartbeat: bool,
     /// What the client will still stand otherwise in than by the shelf.
     exceptions: Vec<(Arc<str>, Known)>,
+    /// Where a complete list is otherwise than the shelf.
+    kept: Kept,
+    /// Whether the client has asked for everything since.
+    is_narrow: bool,
     /// Names that the client has dropped since.
     dropped: BTreeSet<Arc<str>>,
 }
@@ -130,29 +142,29 @@ pub(crate) struct Push<'a> {
     pub(crate) now: SystemTime,
 }
 
-// === impl Lane: what the client says ===
-
 impl Lane {
-    pub(crate) fn new(resource_type: ResourceType, protocol: Protocol) -> Self {
+    pub(crate) fn new(resource_type: ResourceType, tongue: Tongue) -> Self {
         Self {
             resource_type,
-            protocol,
+            tongue,
             interest: Interest::default(),
             named: false,
             base: None,
             odd: BTreeMap::new(),
-            listed: BTreeMap::new(),
-            doubtful: false,
+            listed: Kept::new(),
+            came_back: false,
             forced: BTreeSet::new(),
             owed: false,
             in_flight: None,
             refusals: Refusals::default(),
             search: None,
+            found: Vec::new(),
             dirty: true,
             departing: false,
             answered: false,
             accepted: None,
             stamps: Vec::new(),
+            renewed: None,
         }
     }
 
@@ -163,224 +175,6 @@ impl Lane {
     /// Makes it the lane of a type that was not known before.
     pub(crate) fn set_type(&mut self, resource_type: ResourceType) {
         self.resource_type = resource_type;
-        self.dirty = true;
-    }
-
-    /// Takes the client's word on the response in flight, if it is about that one.
-    pub(crate) fn answer(
-        &mut self,
-        nonce: &str,
-        error: Option<&proto::Status>,
-        now: SystemTime,
-    ) -> Option<Event> {
-        let answered = self.in_flight.take_if(|in_flight| is_nonce(in_flight.nonce, nonce))?;
-        self.answered = true;
-        Some(match error {
-            None => self.accept(*answered, now),
-            Some(error) => self.refuse(&answered, error, now),
-        })
-    }
-
-    fn accept(&mut self, answered: InFlight, now: SystemTime) -> Event {
-        let InFlight { shelf, revision, batch, sent_at, .. } = &answered;
-        let event = Event::Acked {
-            resource_type: self.resource_type,
-            version: shelf.version().clone(),
-            revision: *revision,
-        };
-        self.stamp(Stamp { revision: *revision, sent_at: *sent_at, accepted_at: Some(now) });
-        self.accepted = Some(shelf.version().clone());
-        if self.is_complete() {
-            let departing = batch.resources.len() - batch.departing;
-            self.listed = by_name(&batch.resources[departing..]);
-            self.base = Some(answered.shelf);
-            self.doubtful = false;
-        } else if answered.in_part {
-            for (name, version) in batch.content() {
-                let is_wanted = self.covers_in(Some(&answered.shelf), name);
-                if answered.dropped.contains(name) || !is_wanted {
-                    continue;
-                }
-                let known = version.cloned().map_or(Known::Absent, Known::Version);
-                self.odd.insert(name.clone(), known);
-            }
-            if answered.is_trial
-                && let Some(search) = &mut self.search
-            {
-                search.acquit();
-            }
-            self.dirty = true;
-        } else {
-            self.rebase(answered);
-        }
-        event
-    }
-
-    fn refuse(&mut self, answered: &InFlight, error: &proto::Status, now: SystemTime) -> Event {
-        let message = head(&error.message, LONGEST_MESSAGE);
-        let reason = Reason { message: message.into(), at: now };
-        let told: Vec<_> = answered.batch.content().map(|(name, _)| name.clone()).collect();
-        let culprits = culprits(message, &told);
-        self.stamp(Stamp {
-            revision: answered.revision,
-            sent_at: answered.sent_at,
-            accepted_at: None,
-        });
-        let culprits = if self.is_complete() {
-            self.doubtful = true;
-            self.refusals.hold(list::content(&answered.batch), reason);
-            if culprits.is_empty() && told.len() == 1 {
-                told.clone() // nobody else can be meant
-            } else {
-                culprits.into_iter().collect()
-            }
-        } else {
-            self.refuse_in_part(answered, &culprits, reason)
-        };
-        self.accepted = None;
-        self.dirty = true;
-        Event::Nacked {
-            resource_type: self.resource_type,
-            version: answered.shelf.version().clone(),
-            revision: answered.revision,
-            code: error.code,
-            message: message.to_owned(),
-            resources: told,
-            searching: culprits.is_empty() && self.search.is_some(),
-            culprits,
-        }
-    }
-
-    /// Takes over what a state-of-the-world request names.
-    pub(crate) fn ask_sotw(&mut self, names: &[String], nonce: &str) {
-        if nonce.is_empty() && self.answered {
-            // The client has forgotten what it knew: this is a first request again.
-            self.start_over();
-        }
-        self.named |= !names.is_empty();
-        let legacy_wildcard = !self.named && self.resource_type.is_full_state();
-        let turns = self.interest.replace(names, legacy_wildcard);
-        self.take(turns);
-    }
-
-    /// Takes over what the first delta request of this type on the stream says.
-    pub(crate) fn ask_delta_first(&mut self, request: &proto::DeltaDiscoveryRequest) {
-        let names = &request.resource_names_subscribe;
-        if self.resource_type.is_full_state()
-            && names.is_empty()
-            && request.resource_names_unsubscribe.is_empty()
-        {
-            self.interest.subscribe_to_all();
-        }
-        self.interest.subscribe(names);
-        let held = &request.initial_resource_versions;
-        let held_of_ours = held.iter().filter(|(name, _)| self.interest.covers(name));
-        self.odd = held_of_ours
-            .map(|(name, version)| {
-                let shared = self.interest.names().get(name).cloned();
-                let name = shared.unwrap_or_else(|| name.as_str().into());
-                (name, Known::Version(version.as_str().into()))
-            })
-            .collect();
-        if self.resource_type == ResourceType::Endpoint {
-            // Envoy may hold a cluster that waits for endpoints which it has already.
-            let names = self.interest.names().iter();
-            self.forced = names.filter(|name| held.contains_key(&***name)).cloned().collect();
-        }
-        self.owed = held.is_empty();
-        self.dirty = true;
-    }
-
-    /// Takes over what a later delta request says.
-    pub(crate) fn ask_delta(&mut self, request: &proto::DeltaDiscoveryRequest) {
-        let mut turns = self.interest.unsubscribe(&request.resource_names_unsubscribe);
-        turns.extend(self.interest.subscribe(&request.resource_names_subscribe));
-        self.take(turns);
-    }
-
-    fn take(&mut self, turns: Vec<Turn>) {
-        self.dirty |= !turns.is_empty();
-        let mut dropped_all = false;
-        for turn in turns {
-            match turn {
-                Turn::Asked(name) => {
-                    self.owed |= self.is_complete();
-                    self.refusals.let_go(&name);
-                    // Without a base, and none on its way, that goes without saying.
-                    if self.base.is_some() || self.in_flight.is_some() {
-                        self.odd.insert(name, Known::Unknown);
-                    }
-                }
-                Turn::AskedAgain(name) => {
-                    self.owed |= self.is_complete();
-                    self.refusals.let_go(&name);
-                    self.forced.insert(name);
-                }
-                Turn::AskedForAll => {
-                    self.owed = true;
-                    self.enumerate();
-                }
-                Turn::Dropped(name) if self.interest.covers(&name) => {}
-                Turn::Dropped(name) => self.forget(&name),
-                Turn::DroppedAll => dropped_all = true,
-            }
-        }
-        if dropped_all {
-            let interest = &self.interest;
-            self.odd.retain(|name, _| interest.covers(name));
-            self.forced.retain(|name| interest.covers(name));
-            self.listed.retain(|name, _| interest.covers(name));
-            self.refusals.retain(|name| interest.covers(name));
-            if let Some(in_flight) = &mut self.in_flight {
-                let told = in_flight.batch.content().map(|(name, _)| name);
-                in_flight.dropped.extend(told.filter(|name| !interest.covers(name)).cloned());
-            }
-        }
-        if self.interest.is_empty() {
-            // A client that wants nothing may not even answer what is in flight.
-            self.start_over();
-        }
-    }
-
-    /// Lists what the client knows name by name: it has not got what it asks for of
-    /// the base any more, since it asks for all.
-    fn enumerate(&mut self) {
-        if self.is_complete() {
-            return; // the list is owed, whatever it holds
-        }
-        if let Some(base) = self.base.take() {
-            for name in self.interest.names().iter() {
-                if !self.odd.contains_key(name) {
-                    let version = base.version_of(name).cloned();
-                    self.odd.insert(name.clone(), version.map_or(Known::Absent, Known::Version));
-                }
-            }
-        }
-        if let Some(in_flight) = &mut self.in_flight {
-            in_flight.in_part = true;
-        }
-    }
-
-    fn forget(&mut self, name: &Arc<str>) {
-        self.odd.remove(name);
-        self.forced.remove(name);
-        self.listed.remove(name);
-        self.refusals.forget(name);
-        if let Some(in_flight) = &mut self.in_flight {
-            in_flight.dropped.insert(name.clone());
-        }
-    }
-
-    fn start_over(&mut self) {
-        self.base = None;
-        self.odd.clear();
-        self.listed.clear();
-        self.doubtful = false;
-        self.forced.clear();
-        self.refusals.clear();
-        self.search = None;
-        self.in_flight = None;
-        self.owed = true;
         self.dirty = true;
     }
 }
@@ -417,27 +211,22 @@ impl Lane {
         }
         self.dirty = false;
         self.departing = false;
-        let mut flight =
-            if self.is_complete() { self.push_list(push) } else { self.push_part(push) }?;
+        let flight = if self.is_complete() { self.push_list(push) } else { self.push_part(push) }?;
         self.owed = false;
-        flight.nonce = push.nonce;
+        self.renewed.get_or_insert(push.now);
         let pushed = Pushed { batch: flight.batch.clone(), news: self.news(&flight.batch) };
         self.in_flight = Some(flight);
         Some(pushed)
     }
 
     fn flight(&self, push: &Push<'_>, batch: Arc<Batch>) -> Box<InFlight> {
-        Box::new(InFlight {
-            nonce: push.nonce,
-            shelf: Arc::clone(push.shelf),
-            revision: push.revision,
-            batch,
-            sent_at: push.now,
-            in_part: false,
-            is_trial: false,
-            exceptions: Vec::new(),
-            dropped: BTreeSet::new(),
-        })
+        let shelf = Arc::clone(push.shelf);
+        Box::new(InFlight::new(push.nonce, shelf, push.revision, batch, push.now))
+    }
+
+    /// Reports, once, whom a search has found to blame without another answer.
+    pub(crate) fn found(&mut self) -> impl Iterator<Item = Event> {
+        std::mem::take(&mut self.found).into_iter()
     }
 
     /// The resources in `batch` that are new or changed for the client.
@@ -466,13 +255,6 @@ impl Lane {
             revision,
         })
     }
-
-    fn stamp(&mut self, stamp: Stamp) {
-        if self.stamps.len() == STAMPS {
-            self.stamps.remove(0);
-        }
-        self.stamps.push(stamp);
-    }
 }
 
 // === impl Lane: questions ===
@@ -496,18 +278,19 @@ impl Lane {
         self.in_flight.is_some()
     }
 
-    /// The resources in flight.
+    /// The resources in flight; those that the client holds do not count.
     pub(crate) fn in_flight(&self) -> &[Resource] {
-        self.in_flight.as_ref().map_or(&[], |in_flight| &in_flight.batch.resources)
+        let news = self.in_flight.as_ref().filter(|in_flight| !in_flight.is_heartbeat);
+        news.map_or(&[], |in_flight| &in_flight.batch.resources)
     }
 
     /// Whether more of this shelf will follow after what is in flight.
     pub(crate) fn has_more_of(&self, shelf: &Shelf) -> bool {
-        self.search.is_some()
-            || self
-                .in_flight
-                .as_ref()
-                .is_some_and(|flight| flight.in_part || flight.shelf.version() != shelf.version())
+        let more = |flight: &InFlight| {
+            // Asked for meanwhile, or another snapshot.
+            self.dirty || flight.in_part || flight.shelf.version() != shelf.version()
+        };
+        self.is_searching() || self.in_flight.as_deref().is_some_and(more)
     }
 
     /// Whether the client is known to hold some version of `name`.
@@ -527,7 +310,7 @@ impl Lane {
 
     /// Whether nothing is left to be done but to let depart what stays for now.
     pub(crate) fn is_idle(&self) -> bool {
-        self.in_flight.is_none() && self.search.is_none() && (!self.dirty || self.departing)
+        self.in_flight.is_none() && !self.is_searching() && (!self.dirty || self.departing)
     }
 
     /// Whether all that is due is what departs, and stays for now.
@@ -542,7 +325,12 @@ impl Lane {
 
     /// Whether there is something that the client has refused.
     pub(crate) fn is_holding(&self) -> bool {
-        !self.refusals.is_empty() || self.search.is_some()
+        !self.refusals.is_empty() || self.is_searching()
+    }
+
+    /// Whether it is tried out who is to blame for a refusal.
+    fn is_searching(&self) -> bool {
+        self.search.as_ref().is_some_and(|search| search.part().is_some())
     }
 
     /// The resources that the client is given: asked for, there, and not refused.
@@ -553,14 +341,12 @@ impl Lane {
     }
 
     fn known(&self, name: &str) -> Known {
-        if self.doubtful {
-            return Known::Uncertain;
-        }
         if let Some(known) = self.odd.get(name) {
             return known.clone();
         }
         if let Some(listed) = self.listed.get(name) {
-            return Known::Version(listed.version().clone());
+            let version = listed.as_ref().map(Resource::version);
+            return version.map_or(Known::Absent, |version| Known::Version(version.clone()));
         }
         let Some(base) = &self.base else { return Known::Unknown };
         match base.find(name) {
@@ -579,7 +365,7 @@ impl Lane {
     }
 
     fn is_delta(&self) -> bool {
-        match self.protocol {
+        match self.tongue.protocol {
             Protocol::Delta => true,
             Protocol::Sotw => false,
         }
@@ -595,18 +381,27 @@ impl Lane {
     }
 }
 
-fn by_name(resources: &[Resource]) -> BTreeMap<Arc<str>, Resource> {
-    resources.iter().map(|r| (r.name().clone(), r.clone())).collect()
-}
-
-/// Whether a client's nonce is this one, as it was sent.
-fn is_nonce(nonce: u32, said: &str) -> bool {
-    let is_lower = !said.bytes().any(|b| b.is_ascii_uppercase() || b == b'+');
-    said.len() == 8 && is_lower && u32::from_str_radix(said, 16) == Ok(nonce)
-}
-
-/// The start of `text`, at most `length` bytes.
-fn head(text: &str, length: usize) -> &str {
-    let end = (0..=length.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
-    &text[..end.unwrap_or(0)]
+impl InFlight {
+    fn new(
+        nonce: u32,
+        shelf: Arc<Shelf>,
+        revision: u64,
+        batch: Arc<Batch>,
+        sent_at: SystemTime,
+    ) -> Self {
+        Self {
+            nonce,
+            shelf,
+            revision,
+            batch,
+            sent_at,
+            in_part: false,
+            is_trial: false,
+            is_heartbeat: false,
+            exceptions: Vec::new(),
+            kept: Kept::new(),
+            is_narrow: false,
+            dropped: BTreeSet::new(),
+        }
+    }
 }

@@ -9,11 +9,7 @@ use std::sync::Arc;
 
 use super::{InFlight, Known, Lane, Push};
 use crate::Resource;
-use crate::batch::Batch;
-use crate::refusals::{Reason, Search, Verdict};
-
-/// How large a response may be in part, in bytes: gRPC clients take 4 MiB.
-const LARGEST: usize = 3 << 20;
+use crate::batch::{Batch, LARGEST};
 
 /// What was found to be due.
 #[derive(Default)]
@@ -24,10 +20,12 @@ struct Due {
     /// Not there, and the client has not had it.
     never: Vec<Arc<str>>,
     size: usize,
-    /// Whether there is more than goes into one response.
-    more: bool,
+    /// What does not go into this response, and is for the next.
+    left: BTreeSet<Arc<str>>,
     /// Where the client will stand otherwise than by the shelf all the same.
     exceptions: Vec<(Arc<str>, Known)>,
+    /// Whether something that is gone stays for now.
+    departs: bool,
 }
 
 impl Lane {
@@ -45,13 +43,11 @@ impl Lane {
             let is_due = !batch.is_empty() || self.answers_wildcard();
             return is_due.then(|| self.flight(push, batch));
         }
-        while self.search.is_some() {
-            if let Some(flight) = self.push_trial(push) {
-                return Some(flight);
-            }
+        if let Some(flight) = self.push_trials(push) {
+            return Some(flight);
         }
         let due = self.due(push, None);
-        self.forced.clear();
+        self.forced.retain(|name| due.left.contains(name));
         if due.is_empty() && !self.answers_wildcard() {
             let mut arrived = self.flight(push, due.batch(self, push));
             arrived.exceptions = due.exceptions;
@@ -59,48 +55,38 @@ impl Lane {
             return None;
         }
         let mut flight = self.flight(push, due.batch(self, push));
-        flight.in_part = due.more;
+        flight.in_part = !due.left.is_empty();
         flight.exceptions = due.exceptions;
-        self.dirty |= due.more;
+        self.dirty |= flight.in_part;
         Some(flight)
     }
 
     /// What streams like this one are told, unless this one must be told otherwise.
     fn shared_batch(&self, push: &Push<'_>) -> Option<Arc<Batch>> {
         let base = self.base.as_deref();
-        let batch = push.shelf.batch(self.protocol, base, &self.interest, false);
+        let batch = push.shelf.batch(self.tongue, base, &self.interest, false);
         let stays = push.keeps_departing && !batch.removed.is_empty() && base.is_some();
         (!stays && batch.size() <= LARGEST).then_some(batch)
     }
 
-    /// The next part of what is searched, if anything of it is still due.
-    fn push_trial(&mut self, push: &Push<'_>) -> Option<Box<InFlight>> {
-        let search = self.search.as_mut()?;
-        let Some(part) = search.part() else {
-            self.search = None;
-            self.dirty = false;
-            return None;
-        };
-        let part: BTreeSet<Arc<str>> = part.iter().cloned().collect();
-        let due = self.due(push, Some(&part));
-        self.dirty = true; // there is more to come, whatever becomes of this
+    /// What of this part is still due, if anything is; and whether something of it
+    /// stays for now.
+    pub(super) fn part_trial(
+        &mut self,
+        push: &Push<'_>,
+        part: &BTreeSet<Arc<str>>,
+    ) -> (Option<Box<InFlight>>, bool) {
+        let due = self.due(push, Some(part));
         if due.is_empty() {
-            if let Some(search) = &mut self.search {
-                search.acquit();
-            }
-            return None;
+            return (None, due.departs);
         }
-        self.forced.retain(|name| !part.contains(name));
-        let mut flight = self.flight(push, due.batch(self, push));
-        flight.in_part = true;
-        flight.is_trial = true;
-        Some(flight)
+        self.forced.retain(|name| !part.contains(name) || due.left.contains(name));
+        (Some(self.flight(push, due.batch(self, push))), due.departs)
     }
 
     /// Whether what the client holds is a shelf, and nothing is to be looked at.
     pub(super) fn is_plain(&self) -> bool {
         self.odd.is_empty()
-            && !self.doubtful
             && self.listed.is_empty()
             && self.forced.is_empty()
             && self.refusals.is_empty()
@@ -127,7 +113,7 @@ impl Lane {
     }
 
     /// The names about which there may be something to say.
-    fn candidates(&self, push: &Push<'_>) -> BTreeSet<Arc<str>> {
+    pub(super) fn candidates(&self, push: &Push<'_>) -> BTreeSet<Arc<str>> {
         let mut names = BTreeSet::new();
         match &self.base {
             Some(base) => {
@@ -137,6 +123,7 @@ impl Lane {
                 names.extend(changed.map(|resource| resource.name().clone()));
                 let gone = diff.gone.iter();
                 names.extend(gone.filter(|name| self.covers_in(Some(base), name)).cloned());
+                names.extend(push.shelf.denied(Some(base), &self.interest).cloned());
             }
             None => {
                 names.extend(push.shelf.pick(&self.interest).map(|r| r.name().clone()));
@@ -164,7 +151,8 @@ impl Lane {
             Known::Absent => version.is_none(),
             Known::Unknown | Known::Uncertain => false,
         };
-        if is_known && !self.forced.contains(name) {
+        let is_denied = found.is_none() && self.is_denied(name, push);
+        if is_known && !is_denied && !self.forced.contains(name) {
             return;
         }
         match found {
@@ -172,19 +160,21 @@ impl Lane {
             Some(resource) => {
                 let size = resource.wrapped().len();
                 if due.size > 0 && due.size + size > LARGEST {
-                    due.more = true;
+                    due.left.insert(name.clone());
                     return;
                 }
                 due.size += size;
                 due.resources.push(resource.clone());
             }
+            None if !self.announces_absence() && is_denied => due.never.push(name.clone()),
             None if !self.announces_absence() => {
                 // Nobody tells the client, but when it comes back it is sent again.
                 self.odd.insert(name.clone(), Known::Unknown);
             }
-            None if push.keeps_departing && self.may_hold(name) => {
+            None if self.stays(name, push) => {
                 self.departing = true;
                 self.dirty = true;
+                due.departs = true;
                 due.exceptions.push((name.clone(), known));
             }
             None => match known {
@@ -192,6 +182,20 @@ impl Lane {
                 Known::Unknown | Known::Absent => due.never.push(name.clone()),
             },
         }
+    }
+
+    /// Whether `name`, which is gone, is not said to be gone for now.
+    pub(super) fn stays(&self, name: &Arc<str>, push: &Push<'_>) -> bool {
+        let is_deferred = self.search.as_ref().is_some_and(|search| search.defers(name));
+        is_deferred || (push.keeps_departing && self.may_hold(name))
+    }
+
+    /// Whether the client, that asks for this name, was not told yet why it is not there.
+    fn is_denied(&self, name: &Arc<str>, push: &Push<'_>) -> bool {
+        let why = push.shelf.denial(name).filter(|_| self.interest.names().contains(name));
+        let told = self.base.as_ref().and_then(|base| base.denial(name));
+        let may_know = self.known(name) == Known::Absent && !self.forced.contains(name);
+        why.is_some() && !(may_know && told == why)
     }
 
     /// Goes by the shelf of a response from now on, but for its exceptions.
@@ -224,51 +228,6 @@ impl Lane {
         }
         self.base = Some(shelf);
     }
-
-    /// Finds out whom to blame for a refusal, and holds those; returns them.
-    pub(super) fn refuse_in_part(
-        &mut self,
-        refused: &InFlight,
-        culprits: &BTreeSet<Arc<str>>,
-        reason: Reason,
-    ) -> Vec<Arc<str>> {
-        let told = refused.batch.content().map(|(name, _)| name);
-        let told: Vec<_> = told.filter(|name| !refused.dropped.contains(*name)).cloned().collect();
-        for name in &told {
-            if self.covers_in(Some(&refused.shelf), name) {
-                self.odd.insert(name.clone(), Known::Uncertain);
-            }
-        }
-        let culprits: BTreeSet<_> =
-            culprits.iter().filter(|name| told.contains(name)).cloned().collect();
-        let verdict = match &mut self.search {
-            Some(search) if refused.is_trial => search.refuse(&culprits),
-            Some(_) | None if !culprits.is_empty() => {
-                Verdict::Hold(culprits.iter().cloned().collect())
-            }
-            Some(_) | None if told.len() > 1 => {
-                self.search = Some(Box::new(Search::new(told)));
-                Verdict::Search
-            }
-            Some(_) | None => Verdict::Hold(told),
-        };
-        let Verdict::Hold(held) = verdict else { return Vec::new() };
-        let version = |name: &Arc<str>| {
-            let found = refused.shelf.find(name);
-            found.filter(|r| self.interest.covers_resource(r)).map(|r| r.version().clone())
-        };
-        if culprits.is_empty() && !held.is_empty() {
-            // A set that nobody could take apart is held, and released, as one.
-            let set = held.iter().map(|name| (name.clone(), version(name))).collect();
-            self.refusals.hold(set, reason);
-            return if held.len() == 1 { held } else { Vec::new() };
-        }
-        for name in &held {
-            let one = [(name.clone(), version(name))].into();
-            self.refusals.hold(one, reason.clone());
-        }
-        held
-    }
 }
 
 impl Due {
@@ -283,12 +242,13 @@ impl Due {
 
     fn batch(&self, lane: &Lane, push: &Push<'_>) -> Arc<Batch> {
         Arc::new(Batch::new(
-            lane.protocol,
+            lane.tongue,
             push.shelf,
+            &lane.interest,
             self.resources.clone(),
             self.removed.clone(),
             self.never.clone(),
-            &[],
+            push.shelf.version(),
         ))
     }
 }

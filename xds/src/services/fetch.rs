@@ -78,12 +78,16 @@ fn answer(
     let names = &request.resource_names;
     let mut interest = Interest::default();
     interest.replace(names, resource_type.is_full_state() && names.is_empty());
-    let resources = snapshot.shelf(resource_type).pick(&interest);
+    let shelf = snapshot.shelf(resource_type);
+    let resources = shelf.pick(&interest);
+    let denied = shelf.denied(None, &interest);
+    let errors = denied.filter_map(|name| Some(shelf.denial(name)?.told(name)));
     proto::DiscoveryResponse {
         version_info: snapshot.version(resource_type).to_string(),
         resources: resources.map(|resource| resource.body().clone()).collect(),
         type_url: resource_type.type_url().to_owned(),
         nonce: String::new(),
+        resource_errors: errors.collect(),
     }
 }
 

@@ -22,12 +22,14 @@ use tonic_prost::ProstCodec;
 use self::catalog::Method;
 use self::wire::{Requests, Responses};
 use crate::drive::{Call, Caller, Drive};
+use crate::entry::Door;
 use crate::serve::ConnectionEnd;
 use crate::streams::Streams;
 use crate::{CallInfo, Clients, Protocol, Settings, Source};
 
 mod catalog;
 mod fetch;
+mod said;
 mod wire;
 
 pub use self::catalog::DiscoveryService;
@@ -50,6 +52,7 @@ struct Backend<S> {
     stop: CancellationToken,
     settings: Arc<Settings>,
     streams: Streams,
+    door: Door,
     clients: Clients,
 }
 
@@ -143,8 +146,9 @@ where
 
 impl<S: Source> Backend<S> {
     fn new(source: Arc<S>, stop: CancellationToken, settings: Settings) -> Self {
-        let (settings, streams) = (Arc::new(settings), Streams::default());
-        Self { source, stop, settings, streams, clients: Clients::default() }
+        let (door, streams) = (Door::new(&settings), Streams::default());
+        let settings = Arc::new(settings);
+        Self { source, stop, settings, streams, door, clients: Clients::default() }
     }
 
     fn answer<B>(
@@ -215,6 +219,7 @@ impl<S: Source> Backend<S> {
             call,
             requests,
             seat,
+            door: self.door.clone(),
         });
         let mut response = http::Response::new(Body::new(Responses::new(drive)));
         let grpc = HeaderValue::from_static("application/grpc");
@@ -238,6 +243,7 @@ impl<S> Clone for Backend<S> {
             stop: self.stop.clone(),
             settings: Arc::clone(&self.settings),
             streams: self.streams.clone(),
+            door: self.door.clone(),
             clients: self.clients.clone(),
         }
     }

@@ -15,6 +15,7 @@ use tokio_stream::Stream;
 use tonic::Status;
 
 use super::DiscoveryService;
+use super::said::Said;
 use crate::drive::Drive;
 use crate::session::Request;
 use crate::{Protocol, Source};
@@ -32,6 +33,7 @@ pub(super) struct Requests<B> {
     chunk: Bytes,
     /// The start of a message that did not come in one piece.
     partial: BytesMut,
+    said: Said,
 }
 
 /// The responses of a call, as a body.
@@ -49,7 +51,7 @@ impl<B> Requests<B> {
         largest: usize,
     ) -> Self {
         let (chunk, partial) = (Bytes::new(), BytesMut::new());
-        Self { body, service, protocol, largest, chunk, partial }
+        Self { body, service, protocol, largest, chunk, partial, said: Said::default() }
     }
 
     /// The next message, if all of it has come.
@@ -93,14 +95,17 @@ impl<B> Requests<B> {
         Ok(Some(length))
     }
 
-    fn read(&self, message: Bytes) -> Result<Request, Status> {
+    fn read(&mut self, message: Bytes) -> Result<Request, Status> {
         let unreadable =
             |error| Status::invalid_argument(format!("the request cannot be read: {error}"));
         Ok(match self.protocol {
             Protocol::Sotw => {
-                let mut request = proto::DiscoveryRequest::decode(message).map_err(unreadable)?;
-                self.service.settle_type(&mut request.type_url)?;
-                Request::Sotw(request)
+                let is_alone = self.service != DiscoveryService::Aggregated;
+                let mut request = self.said.read(message, is_alone).map_err(unreadable)?;
+                if let Request::Sotw(request) | Request::Again(request) = &mut request {
+                    self.service.settle_type(&mut request.type_url)?;
+                }
+                request
             }
             Protocol::Delta => {
                 let mut request =

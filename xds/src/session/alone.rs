@@ -43,7 +43,7 @@ impl Request {
     /// What it asks for by name.
     pub fn names(&self) -> &[String] {
         match self {
-            Self::Sotw(request) => &request.resource_names,
+            Self::Sotw(request) | Self::Again(request) => &request.resource_names,
             Self::Delta(request) => &request.resource_names_subscribe,
         }
     }

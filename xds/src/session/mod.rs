@@ -9,22 +9,24 @@ use std::time::SystemTime;
 
 use marchproxy_proto as proto;
 
-use crate::batch::Response;
-use crate::lane::{Lane, Push};
+use crate::batch::{Response, Tongue};
+use crate::lane::Lane;
 use crate::report::{ResourceReport, ResourceState};
-use crate::{Event, Protocol, Resource, ResourceType, Snapshot};
+use crate::{Event, Protocol, ResourceType, Snapshot};
 
 mod alone;
+mod beat;
+mod read;
+mod schedule;
 #[cfg(test)]
 mod tests;
-
-/// How many types that are not ours one stream may ask for before we lose count.
-const MAX_UNKNOWN_TYPES: usize = 64;
 
 /// One stream: what its client asked for, and how far it got.
 #[derive(Debug)]
 pub struct Session {
     protocol: Protocol,
+    /// Whether the client is told of times to live.
+    with_ttl: bool,
     /// What a stream of one type alone needs of others; none if it is aggregated.
     needs: Option<alone::Needs>,
     /// Whether what is gone stays for a time of grace.
@@ -49,6 +51,8 @@ pub struct Session {
     grace_is_over: bool,
     /// Names that are required, and those asked for, of which the former are a part.
     covered: Option<(u128, u128)>,
+    /// When the next heartbeat is due.
+    wakes_at: Option<SystemTime>,
 }
 
 /// What was last reported as settled.
@@ -63,6 +67,9 @@ struct Settled {
 pub enum Request {
     /// State of the world.
     Sotw(proto::DiscoveryRequest),
+    /// State of the world, with the same names as the last request of its type; they
+    /// are left out here.
+    Again(proto::DiscoveryRequest),
     /// Incremental.
     Delta(proto::DeltaDiscoveryRequest),
 }
@@ -92,6 +99,7 @@ impl Session {
     pub fn new(protocol: Protocol) -> Self {
         Self {
             protocol,
+            with_ttl: false,
             needs: None,
             has_grace: false,
             withheld: Vec::new(),
@@ -105,6 +113,7 @@ impl Session {
             in_grace: false,
             grace_is_over: false,
             covered: None,
+            wakes_at: None,
         }
     }
 
@@ -128,9 +137,13 @@ impl Session {
     ) -> Result<Vec<Output>, Violation> {
         let mut outputs = Vec::new();
         let report = match (self.protocol, request) {
-            (Protocol::Sotw, Request::Sotw(request)) => self.read_sotw(&request, now)?,
+            (Protocol::Sotw, Request::Sotw(request)) => {
+                self.read_sotw(&request, Some(&request.resource_names), now)?
+            }
+            (Protocol::Sotw, Request::Again(request)) => self.read_sotw(&request, None, now)?,
             (Protocol::Delta, Request::Delta(request)) => self.read_delta(&request, now)?,
-            (Protocol::Sotw, Request::Delta(_)) | (Protocol::Delta, Request::Sotw(_)) => {
+            (Protocol::Sotw, Request::Delta(_))
+            | (Protocol::Delta, Request::Sotw(_) | Request::Again(_)) => {
                 return Err(Violation::WrongProtocol);
             }
         };
@@ -231,113 +244,8 @@ impl Session {
         self.unknown.iter().map(|(type_url, _)| type_url.as_str())
     }
 
-    fn read_sotw(
-        &mut self,
-        request: &proto::DiscoveryRequest,
-        now: SystemTime,
-    ) -> Result<Option<Event>, Violation> {
-        let resource_type = match self.place(&request.type_url)? {
-            Place::Known(resource_type) => resource_type,
-            Place::Withheld(event) => return Ok(event),
-            Place::Unknown(lane) => {
-                if let Some((lane, _)) = lane {
-                    lane.ask_sotw(&request.resource_names, "");
-                }
-                return Ok(None);
-            }
-        };
-        let (lane, _) = self.lane_mut(resource_type);
-        let event = lane.answer(&request.response_nonce, request.error_detail.as_ref(), now);
-        lane.ask_sotw(&request.resource_names, &request.response_nonce);
-        self.note_answer(resource_type, event.as_ref());
-        Ok(event)
-    }
-
-    fn read_delta(
-        &mut self,
-        request: &proto::DeltaDiscoveryRequest,
-        now: SystemTime,
-    ) -> Result<Option<Event>, Violation> {
-        let resource_type = match self.place(&request.type_url)? {
-            Place::Known(resource_type) => resource_type,
-            Place::Withheld(event) => return Ok(event),
-            Place::Unknown(lane) => {
-                match lane {
-                    Some((lane, true)) => lane.ask_delta_first(request),
-                    Some((lane, false)) => lane.ask_delta(request),
-                    None => {}
-                }
-                return Ok(None);
-            }
-        };
-        let (lane, is_new) = self.lane_mut(resource_type);
-        if is_new {
-            lane.ask_delta_first(request);
-            return Ok(None);
-        }
-        let event = lane.answer(&request.response_nonce, request.error_detail.as_ref(), now);
-        lane.ask_delta(request);
-        self.note_answer(resource_type, event.as_ref());
-        Ok(event)
-    }
-
-    /// A gate that was lifted is for one answer only.
-    fn note_answer(&mut self, resource_type: ResourceType, event: Option<&Event>) {
-        if resource_type == ResourceType::Cluster && event.is_some() {
-            self.lifted = false;
-        }
-    }
-
-    /// Where a request for this type belongs.
-    fn place(&mut self, type_url: &str) -> Result<Place<'_>, Violation> {
-        if type_url.is_empty() {
-            return Err(Violation::MissingTypeUrl);
-        }
-        if let Some(resource_type) = ResourceType::from_type_url(type_url) {
-            if let Some(place) = self.withheld.iter().position(|t| *t == resource_type) {
-                // Told once. The type stays withheld, as one that nobody knows.
-                self.withheld.swap_remove(place);
-                self.unknown.push((type_url.to_owned(), Lane::new(resource_type, self.protocol)));
-                return Ok(Place::Withheld(Some(Event::Withheld { resource_type })));
-            }
-            if self
-                .unknown
-                .iter()
-                .any(|(unknown, lane)| unknown == type_url && lane.resource_type() == resource_type)
-            {
-                return Ok(Place::Withheld(None));
-            }
-            self.adopt();
-            return Ok(Place::Known(resource_type));
-        }
-        let place = self.unknown.iter().position(|(unknown, _)| unknown == type_url);
-        let is_new = place.is_none();
-        if is_new && self.unknown.len() == MAX_UNKNOWN_TYPES {
-            return Ok(Place::Unknown(None));
-        }
-        if is_new {
-            let lane = Lane::new(ResourceType::NONE, self.protocol);
-            self.unknown.push((type_url.to_owned(), lane));
-        }
-        let lane = match place {
-            Some(place) => self.unknown.get_mut(place),
-            None => self.unknown.last_mut(),
-        };
-        Ok(Place::Unknown(lane.map(|(_, lane)| (lane, is_new))))
-    }
-
-    /// Takes over what was asked for of types that are known by now.
-    fn adopt(&mut self) {
-        for (type_url, mut lane) in std::mem::take(&mut self.unknown) {
-            match ResourceType::from_type_url(&type_url) {
-                Some(known) if lane.resource_type() == ResourceType::NONE => {
-                    lane.set_type(known);
-                    let place = self.lanes.partition_point(|l| l.resource_type() < known);
-                    self.lanes.insert(place, lane);
-                }
-                Some(_) | None => self.unknown.push((type_url, lane)),
-            }
-        }
+    fn tongue(&self) -> Tongue {
+        Tongue { protocol: self.protocol, with_ttl: self.with_ttl }
     }
 
     fn lane(&self, resource_type: ResourceType) -> Option<&Lane> {
@@ -346,178 +254,16 @@ impl Session {
 
     /// The lane of a type, and whether it is new.
     fn lane_mut(&mut self, resource_type: ResourceType) -> (&mut Lane, bool) {
-        let place = self.lanes.partition_point(|lane| lane.resource_type() < resource_type);
-        let is_new = self.lanes.get(place).is_none_or(|lane| lane.resource_type() != resource_type);
+        // A handful, of which most requests mean one that is there.
+        let found = self.lanes.iter().position(|lane| lane.resource_type() == resource_type);
+        let is_new = found.is_none();
+        let place = found.unwrap_or_else(|| {
+            self.lanes.partition_point(|lane| lane.resource_type() < resource_type)
+        });
         if is_new {
             self.lanes.reserve_exact(1);
-            self.lanes.insert(place, Lane::new(resource_type, self.protocol));
+            self.lanes.insert(place, Lane::new(resource_type, self.tongue()));
         }
         (&mut self.lanes[place], is_new)
-    }
-}
-
-/// Where a request belongs.
-enum Place<'a> {
-    Known(ResourceType),
-    /// Nowhere, and that is to be told if it was not yet.
-    Withheld(Option<Event>),
-    /// To a type that may be known later; and whether it is the first of it.
-    Unknown(Option<(&'a mut Lane, bool)>),
-}
-
-// === impl Session: the schedule ===
-
-impl Session {
-    /// Sends whatever is due, in push order: the one place that decides when.
-    fn advance(&mut self, outputs: &mut Vec<Output>, now: SystemTime) {
-        let Some(snapshot) = self.snapshot.clone() else { return };
-        self.gated = false;
-        for index in 0..self.lanes.len() {
-            if self.waits_for_clusters(&self.lanes[index], &snapshot) {
-                self.gated = true;
-            } else {
-                self.push(index, &snapshot, outputs, now);
-            }
-        }
-        // What is gone goes last, and the other way round: make before break.
-        for index in 0..self.lanes.len() {
-            if self.lanes[index].resource_type().departs_late() {
-                self.push(index, &snapshot, outputs, now);
-            }
-        }
-        let departs = self.lanes.iter().any(Lane::is_departing);
-        self.in_grace = self.has_grace && departs && !self.users_lag();
-        if let Some(settled) = self.settle(&snapshot) {
-            outputs.extend(self.needs_anew(&snapshot).map(Output::Report));
-            outputs.push(Output::Report(settled));
-        }
-    }
-
-    /// Whether a push must wait until the client has answered to clusters.
-    ///
-    /// Envoy says yes to clusters once they are warm; a route to one that is not
-    /// would answer 503: <https://github.com/envoyproxy/envoy/issues/5933>.
-    fn waits_for_clusters(&self, lane: &Lane, snapshot: &Snapshot) -> bool {
-        if self.lifted || !lane.resource_type().uses_clusters() || !lane.may_push() {
-            return false;
-        }
-        let Some(clusters) = self.lane(ResourceType::Cluster) else { return false };
-        let shelf = snapshot.shelf(lane.resource_type());
-        let is_needed = |cluster: &&Resource| {
-            shelf.requires(ResourceType::Cluster, cluster.name()) && !clusters.holds(cluster.name())
-        };
-        // The shelf tells whether anybody needs them, the lane whether this client does.
-        let latest = snapshot.shelf(ResourceType::Cluster);
-        let new: Vec<_> = if clusters.has_more_of(latest) {
-            clusters.delivered(latest).filter(is_needed).collect()
-        } else {
-            clusters.in_flight().iter().filter(is_needed).collect()
-        };
-        !new.is_empty()
-            && lane.delivered(shelf).flat_map(Resource::requires).any(|(required, name)| {
-                *required == ResourceType::Cluster && new.iter().any(|new| new.name() == name)
-            })
-    }
-
-    /// Whether listeners and routes that may refer to what is gone are still on
-    /// their way out.
-    fn users_lag(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.resource_type().uses_clusters() && lane.lags())
-    }
-
-    /// Whether clusters and endpoints that are gone must stay for the time being.
-    fn keeps_departing(&self, resource_type: ResourceType) -> bool {
-        let uses = |lane: &Lane| lane.resource_type().uses_clusters();
-        let in_grace = self.has_grace && !self.grace_is_over && self.lanes.iter().any(uses);
-        resource_type.departs_late() && (in_grace || self.users_lag())
-    }
-
-    fn push(
-        &mut self,
-        index: usize,
-        snapshot: &Snapshot,
-        outputs: &mut Vec<Output>,
-        now: SystemTime,
-    ) {
-        let resource_type = self.lanes[index].resource_type();
-        let keeps_departing = self.keeps_departing(resource_type);
-        let shelf = snapshot.shelf(resource_type);
-        let nonce = self.nonces.wrapping_add(1);
-        let revision = snapshot.revision();
-        let lane = &mut self.lanes[index];
-        let push = Push { shelf, revision, keeps_departing, nonce, now };
-        let Some(pushed) = lane.push(&push) else {
-            outputs.extend(lane.caught_up(shelf, revision).map(Output::Report));
-            return;
-        };
-        self.nonces = nonce;
-        outputs.push(Output::Report(Event::Sent {
-            resource_type,
-            version: shelf.version().clone(),
-            revision,
-            resources: pushed.batch.resources.len(),
-            removed: pushed.batch.removed.len(),
-        }));
-        outputs.push(Output::Send(pushed.batch.respond(resource_type, self.protocol, nonce)));
-        self.repeat_endpoints(&pushed.news);
-    }
-
-    /// Has the endpoints sent that Envoy waits for once it has got these clusters.
-    ///
-    /// It waits even for those that it has, and on delta it does not ask for them:
-    /// <https://github.com/envoyproxy/envoy/issues/13009>.
-    fn repeat_endpoints(&mut self, clusters: &[Resource]) {
-        let is_endpoints = |lane: &&mut Lane| lane.resource_type() == ResourceType::Endpoint;
-        let Some(endpoints) = self.lanes.iter_mut().find(is_endpoints) else { return };
-        for (required, name) in clusters.iter().flat_map(Resource::requires) {
-            if *required == ResourceType::Endpoint {
-                endpoints.force(name);
-            }
-        }
-    }
-
-    /// What to report as settled, if it is, and has not been reported yet.
-    fn settle(&mut self, snapshot: &Snapshot) -> Option<Event> {
-        if self.lanes.is_empty() || !self.lanes.iter().all(Lane::is_idle) || self.gated {
-            return None;
-        }
-        let held: Vec<_> = self.held().collect();
-        let revision = snapshot.revision();
-        let settled = Settled { revision, held: held.clone() };
-        if self.settled.as_ref() == Some(&settled) || !self.is_complete(snapshot) {
-            return None;
-        }
-        self.settled = Some(settled);
-        Some(Event::Settled { revision, held })
-    }
-
-    /// Whether the client has asked for all that its resources require.
-    ///
-    /// On a stream of one type alone it asks for the others elsewhere.
-    fn is_complete(&mut self, snapshot: &Snapshot) -> bool {
-        self.needs.is_some()
-            || (0..self.lanes.len()).all(|index| self.is_complete_for(index, snapshot))
-    }
-
-    /// The same for what one lane's resources require.
-    fn is_complete_for(&mut self, index: usize, snapshot: &Snapshot) -> bool {
-        let lane = &self.lanes[index];
-        let shelf = snapshot.shelf(lane.resource_type());
-        // What all of them require is known, and mostly just what is asked for.
-        let mut covered = self.covered;
-        let is_covered = shelf.required().iter().all(|(resource_type, names)| {
-            let Some(other) = self.lane(*resource_type) else { return false };
-            let pair = Some((names.hash(), other.names_hash()));
-            if covered != pair && other.covers_all(names) {
-                covered = pair;
-            }
-            covered == pair
-        });
-        let is_complete = is_covered
-            || lane.delivered(shelf).flat_map(Resource::requires).all(|(resource_type, name)| {
-                self.lane(*resource_type).is_some_and(|lane| lane.covers(name))
-            });
-        self.covered = covered;
-        is_complete
     }
 }

@@ -10,7 +10,7 @@ use marchproxy_proto::client_status::{
     UpdateFailureState,
 };
 
-use crate::{ClientReport, NodeInfo, ResourceReport, ResourceState, ResourceType};
+use crate::{ClientReport, NodeInfo, ResourceReport, ResourceState, ResourceType, UNTOLD};
 
 /// What makes two streams those of one client.
 type Client = (String, String, Option<SocketAddr>);
@@ -62,6 +62,7 @@ fn told(node: NodeInfo) -> proto::Node {
         user_agent_name: node.user_agent,
         user_agent_version: (!version.is_empty()).then_some(version),
         user_agent_build_version: None,
+        client_features: node.features,
     }
 }
 
@@ -72,11 +73,7 @@ fn config(resource: ResourceReport, exclude_contents: bool) -> GenericXdsConfig 
     let error_state = resource.refusal.map(|refusal| UpdateFailureState {
         failed_configuration: None,
         last_update_attempt: Some(refusal.at.into()),
-        details: if is_secret {
-            "not shown, for it may quote the secret".to_owned()
-        } else {
-            refusal.message.to_string()
-        },
+        details: if is_secret { UNTOLD.to_owned() } else { refusal.message.to_string() },
         version_info: refusal.version.to_string(),
     });
     GenericXdsConfig {
@@ -252,6 +249,7 @@ mod tests {
             user_agent_version: "1.40.0".into(),
             locality: "r/z/".into(),
             metadata: [("k".into(), "v".into())].into(),
+            features: vec!["f".into()],
         };
         for node in [node, NodeInfo::default()] {
             let read = NodeInfo::decode(&told(node.clone()).encode_to_vec());

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use marchproxy_proto as proto;
@@ -61,6 +62,8 @@ pub struct Received {
     pub resources: Vec<ReceivedResource>,
     /// What it says is gone.
     pub removed: Vec<String>,
+    /// Why names are not there: name, gRPC status code and message.
+    pub denied: Vec<(String, i32, String)>,
 }
 
 /// A resource that a [`FakeEnvoy`] got.
@@ -70,8 +73,10 @@ pub struct ReceivedResource {
     pub name: String,
     /// Its own version, or state of the world that of its type.
     pub version: String,
-    /// The encoded `google.protobuf.Any`.
+    /// The encoded `google.protobuf.Any`; empty in a heartbeat, and if there is none.
     pub body: Bytes,
+    /// After what time the client is to drop it.
+    pub ttl: Option<Duration>,
 }
 
 impl FakeEnvoy {
@@ -220,7 +225,7 @@ impl FakeEnvoy {
         self.ask(resource_type, names, &[], held).await;
     }
 
-    /// The next response, for which it waits at most five seconds.
+    /// The next response, for which it waits at most twenty seconds.
     ///
     /// # Panics
     ///
@@ -251,7 +256,7 @@ impl FakeEnvoy {
         self.answer(received, Some(error)).await;
     }
 
-    /// How the stream ends, for which it waits at most five seconds.
+    /// How the stream ends, for which it waits at most twenty seconds.
     ///
     /// # Panics
     ///
@@ -323,7 +328,7 @@ impl FakeEnvoy {
     /// If the server has ended the stream nobody hears it: [`Self::end`] tells.
     pub async fn send(&mut self, mut request: Request) {
         match &mut request {
-            Request::Sotw(request) => request.node = self.node.take(),
+            Request::Sotw(request) | Request::Again(request) => request.node = self.node.take(),
             Request::Delta(request) => request.node = self.node.take(),
         }
         drop(self.requests.send(request).await);
@@ -336,7 +341,7 @@ async fn open_sotw(
     requests: ReceiverStream<Request>,
 ) -> Result<Responses, Status> {
     let requests = requests.filter_map(|request| match request {
-        Request::Sotw(request) => Some(request),
+        Request::Sotw(request) | Request::Again(request) => Some(request),
         Request::Delta(_) => None,
     });
     let codec = ProstCodec::<proto::DiscoveryRequest, proto::DiscoveryResponse>::default();
@@ -355,7 +360,7 @@ async fn open_delta(
 ) -> Result<Responses, Status> {
     let requests = requests.filter_map(|request| match request {
         Request::Delta(request) => Some(request),
-        Request::Sotw(_) => None,
+        Request::Sotw(_) | Request::Again(_) => None,
     });
     let codec =
         ProstCodec::<proto::DeltaDiscoveryRequest, proto::DeltaDiscoveryResponse>::default();
@@ -416,10 +421,13 @@ impl Received {
     }
 
     fn sotw(response: proto::DiscoveryResponse) -> Self {
-        let read = |any: Bytes| ReceivedResource {
-            name: name_and_content(&any).0,
-            version: response.version_info.clone(),
-            body: any,
+        let read = |any: Bytes| {
+            let version = response.version_info.clone();
+            let outer = proto::Any::decode(any.clone()).expect("an Any");
+            if outer.type_url.ends_with("/envoy.service.discovery.v3.Resource") {
+                return ReceivedResource { version, ..ReceivedResource::read(&outer.value) };
+            }
+            ReceivedResource { name: name_and_content(&any).0, version, body: any, ttl: None }
         };
         Self {
             resource_type: known(&response.type_url),
@@ -427,6 +435,7 @@ impl Received {
             version: response.version_info,
             nonce: response.nonce,
             removed: Vec::new(),
+            denied: denied(response.resource_errors),
         }
     }
 
@@ -437,8 +446,17 @@ impl Received {
             nonce: response.nonce,
             resources: response.resources.iter().map(ReceivedResource::read).collect(),
             removed: response.removed_resources,
+            denied: denied(response.resource_errors),
         }
     }
+}
+
+fn denied(errors: Vec<proto::ResourceError>) -> Vec<(String, i32, String)> {
+    let read = |error: proto::ResourceError| {
+        let (name, why) = (error.resource_name?.name, error.error_detail?);
+        Some((name, why.code, why.message))
+    };
+    errors.into_iter().filter_map(read).collect()
 }
 
 fn known(type_url: &str) -> ResourceType {
@@ -454,7 +472,8 @@ impl ReceivedResource {
     fn read(wrapped: &Bytes) -> Self {
         let resource = proto::Resource::decode(wrapped.clone()).expect("a delta resource");
         let body = resource.resource.unwrap_or_default();
-        Self { name: resource.name, version: resource.version, body }
+        let ttl = resource.ttl.map(Into::into);
+        Self { name: resource.name, version: resource.version, body, ttl }
     }
 }
 

@@ -10,7 +10,7 @@ use tokio_stream::wrappers::WatchStream;
 use crate::{Connection, Event, Hello, Observer, Snapshot, Source};
 
 /// How long a test waits for what should come at once.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A source that gives the same snapshot to every client.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl FakeSource {
         self.news.borrow().clone()
     }
 
-    /// Waits until some news is such, at most five seconds.
+    /// Waits until some news is such, at most twenty seconds.
     ///
     /// # Panics
     ///
@@ -56,7 +56,7 @@ impl FakeSource {
         self.wait_until(|news| news.iter().any(&is_such)).await;
     }
 
-    /// Waits until the news, all of it, is such, at most five seconds.
+    /// Waits until the news, all of it, is such, at most twenty seconds.
     ///
     /// # Panics
     ///

@@ -1,7 +1,13 @@
 //! The aggregated service.
 
-use marchproxy_xds::testing::{News, cluster, endpoint, listener, resource, route, snapshot};
-use marchproxy_xds::{Event, Protocol, ResourceType};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use marchproxy_proto as proto;
+use marchproxy_xds::testing::{
+    FakeEnvoy, News, cluster, endpoint, listener, resource, route, snapshot,
+};
+use marchproxy_xds::{Denial, Event, Protocol, ResourceType, Settings, Snapshot};
 use tonic::Code;
 
 use crate::{ADS, BOTH, Plane, sent_to, settled};
@@ -128,4 +134,85 @@ async fn c66_a_client_that_never_reads_does_not_hold_up_another() {
     stuck.ack(&old).await;
     let new = stuck.next().await;
     assert!(new.resources[0].content().starts_with("4x"));
+}
+
+#[tokio::test]
+async fn c48_a_cluster_stays_for_the_time_of_grace_once_its_route_is_gone() {
+    const GRACE: Duration = Duration::from_millis(200);
+    for protocol in BOTH {
+        let mut settings = Settings::default();
+        settings.grace = GRACE;
+        let plane = Plane::start_with(settings).await;
+        let using = route("r", "1").requiring(ResourceType::Cluster, "a");
+        let all = [cluster("a", "1"), endpoint("a", "1"), using];
+        plane.source.publish(snapshot(1, all));
+        let mut envoy = plane.envoy(protocol, "n").await;
+        let types = [ResourceType::Cluster, ResourceType::Endpoint, ResourceType::Route];
+        for (resource_type, names) in types.into_iter().zip([&[][..], &["a"], &["r"]]) {
+            envoy.subscribe(resource_type, names).await;
+            let received = envoy.next().await;
+            envoy.ack(&received).await;
+        }
+        plane.source.wait_for(|news| settled(news, 1, &[])).await;
+
+        plane.source.publish(snapshot(2, [route("r", "2")]));
+        let routes = envoy.next().await;
+        assert_eq!(routes.resource_type, ResourceType::Route);
+        let before = Instant::now();
+        envoy.ack(&routes).await;
+        let clusters = envoy.next().await;
+        assert_eq!(clusters.resource_type, ResourceType::Cluster);
+        assert!(clusters.resources.is_empty(), "{clusters:?}");
+        assert!(before.elapsed() >= GRACE, "after {:?}", before.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn c58_a_client_that_knows_of_times_to_live_gets_heartbeats() {
+    const TTL: Duration = Duration::from_secs(1);
+    for protocol in BOTH {
+        let plane = Plane::start().await;
+        let mortal = resource(ResourceType::Runtime, "r", "1").with_ttl(TTL);
+        plane.source.publish(snapshot(1, [mortal]));
+        let features = ["xds.config.supports-resource-ttl", "xds.config.resource-in-sotw"];
+        let node = proto::Node {
+            client_features: features.map(str::to_owned).to_vec(),
+            ..crate::node("n")
+        };
+        let mut envoy = FakeEnvoy::connect_as(plane.addr, protocol, Some(&node)).await;
+        envoy.subscribe(ResourceType::Runtime, &["r"]).await;
+        let first = envoy.next().await;
+        assert_eq!(first.resources[0].ttl, Some(TTL));
+        let sent = Instant::now();
+        envoy.ack(&first).await;
+        for _ in 0..2 {
+            let beat = envoy.next().await;
+            assert_eq!((beat.names(), beat.resources[0].ttl), (vec!["r"], Some(TTL)));
+            assert_eq!(beat.resources[0].version, first.resources[0].version);
+            envoy.ack(&beat).await;
+        }
+        assert!(sent.elapsed() >= TTL * 9 / 10, "one after each half: {:?}", sent.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn c37_a_client_is_told_why_it_is_not_given_a_name() {
+    for protocol in BOTH {
+        let plane = Plane::start().await;
+        let denial = Denial {
+            resource_type: ResourceType::Listener,
+            name: "api".into(),
+            code: Code::PermissionDenied,
+            message: "not for you".into(),
+        };
+        let snapshot = Snapshot::new(1, []).expect("nothing contradicts nothing");
+        plane.source.publish(Arc::new(snapshot.denying([denial])));
+        let mut envoy = plane.envoy(protocol, "n").await;
+        envoy.subscribe(ResourceType::Listener, &["api"]).await;
+        let received = envoy.next().await;
+        let code = i32::from(Code::PermissionDenied);
+        assert_eq!(received.denied, [("api".to_owned(), code, "not for you".to_owned())]);
+        envoy.ack(&received).await;
+        plane.source.wait_for(|news| settled(news, 1, &[])).await;
+    }
 }

@@ -246,3 +246,22 @@ fn request(protocol: Protocol, type_url: &str, name: &str) -> Request {
         }),
     }
 }
+
+#[tokio::test]
+async fn c56_a_host_on_demand_is_answered_at_once_there_or_not() {
+    const VHDS: DiscoveryService = DiscoveryService::Of(ResourceType::VirtualHost);
+    let plane = Plane::start().await;
+    let host = resource(ResourceType::VirtualHost, "r/web", "1").with_alias("r/web.example");
+    plane.source.publish(snapshot(1, [host]));
+    let mut envoy = plane.client(VHDS, Protocol::Delta, "n").await;
+    envoy.subscribe(ResourceType::VirtualHost, &["r/nope.example"]).await;
+    let nothing = envoy.next().await;
+    assert_eq!(nothing.names(), ["r/nope.example"]);
+    assert_eq!(nothing.resources[0].body, "", "it is empty");
+    envoy.ack(&nothing).await;
+    envoy.subscribe(ResourceType::VirtualHost, &["r/web.example"]).await;
+    let there = envoy.next().await;
+    assert_eq!(there.find("r/web").map(|host| host.content()).as_deref(), Some("1"));
+    envoy.ack(&there).await;
+    plane.source.wait_for(|news| settled(news, 1, &[])).await;
+}

@@ -1,17 +1,22 @@
 //! Transcripts: what a client says, and the lines that a session answers.
 //!
 //! A response is a line such as `cluster a=1 b=1 -c`: names with their contents,
-//! and the names that are gone. A news line starts with `!`.
+//! and the names that are gone; `a?5:no` says why there is no `a`. A news line starts with `!`.
 
 mod alone;
 mod answers;
 mod delta;
+mod denial;
 mod endpoints;
+mod lists;
 mod model;
 mod order;
 mod refusal;
 mod settled;
+mod size;
 mod sotw;
+mod ttl;
+mod vhds;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -195,6 +200,9 @@ fn line(received: &Received) -> String {
     }
     for name in &received.removed {
         line += &format!(" -{name}");
+    }
+    for (name, code, message) in &received.denied {
+        line += &format!(" {name}?{code}:{message}");
     }
     line
 }

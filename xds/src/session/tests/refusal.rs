@@ -30,8 +30,10 @@ fn c6_what_was_refused_in_part_is_sent_again_when_it_is_taken_back() {
         // The client may have applied b=2 all the same.
         match protocol {
             Protocol::Sotw => {
-                assert_eq!(again, NOTHING);
-                assert_eq!(talk.publish(3, &before), ["cluster a=1 b=1"]);
+                assert_eq!(again, ["cluster a=bad b=1"]);
+                assert_eq!(talk.publish(3, &before), NOTHING);
+                assert_eq!(talk.nack(C, VAGUE), ["cluster a=1 b=1"]);
+                assert_eq!(talk.ack(C), NOTHING);
             }
             Protocol::Delta => {
                 assert_eq!(again, ["cluster a=bad"]);
@@ -63,10 +65,9 @@ fn c7_a_refused_list_with_another_name_is_another_list() {
     let mut talk = Talk::with(Protocol::Sotw, &[plain("a", "1"), plain("b", "1")]);
     talk.ask(C, &["a"]);
     talk.names.entry(C).or_default().insert("x".into());
-    assert_eq!(talk.nack(C, VAGUE), NOTHING);
-    talk.names.entry(C).or_default().insert("b".into());
-    let nonce = talk.nonces[&C].clone();
-    assert_eq!(talk.say(C, &nonce, &[], &[], Some(VAGUE)), ["cluster a=1 b=1"]);
+    assert_eq!(talk.nack(C, VAGUE), ["cluster"], "there is no x, and a is refused");
+    assert_eq!(talk.ack(C), NOTHING);
+    assert_eq!(talk.ask(C, &["b"]), ["cluster b=1"]);
 }
 
 #[test]
@@ -150,6 +151,31 @@ fn a_name_dropped_during_a_search_is_not_tried() {
         assert_eq!(talk.ack(R), NOTHING);
         assert!(talk.news().contains(&"!settled @1 []".to_owned()));
     });
+}
+
+#[test]
+fn c6_of_a_part_only_what_was_told_is_suspected() {
+    let four = ["a", "b", "c", "d"].map(|name| endpoint(name, "1"));
+    let mut talk = Talk::with(Protocol::Delta, &four);
+    talk.ask(E, &["a", "b", "c", "d"]);
+    assert_eq!(talk.nack(E, VAGUE), ["endpoint a=1 b=1"]);
+    talk.drop(E, &["a"]);
+    assert_eq!(talk.nack(E, VAGUE), ["endpoint c=1 d=1"], "b is not tried once more alone");
+}
+
+#[test]
+fn c6_a_refused_removal_that_has_to_wait_is_tried_when_it_may_go() {
+    let two = ["a", "b"].map(|name| cluster(name, "1"));
+    let ends = ["a", "b"].map(|name| endpoint(name, "1"));
+    let all = [&two[..], &ends[..]].concat();
+    let mut talk = Talk::with(Protocol::Delta, &all);
+    talk.ask_and_ack(C, &[]);
+    assert_eq!(talk.publish(2, &[]), ["cluster -a -b"]);
+    assert_eq!(talk.ask(L, &[]), ["listener"]);
+    assert_eq!(talk.nack(C, VAGUE), NOTHING, "a listener is under way");
+    assert_eq!(talk.ack(L), ["cluster -a"], "and not both again");
+    assert_eq!(talk.ack(C), ["cluster -b"]);
+    assert_eq!(talk.ack(C), NOTHING);
 }
 
 #[test]
