@@ -8,6 +8,12 @@ pub use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 mod m20261123_000001_first_tables;
 mod m20261125_000002_node_credentials;
+mod m20261125_000003_accounts;
+mod m20261125_000004_compat_nouns;
+mod m20261125_000005_certificates;
+mod m20261125_000006_snapshot_store;
+mod m20261125_000007_licence;
+mod m20261127_000008_revisions;
 
 /// All steps in order.
 #[derive(Debug)]
@@ -19,6 +25,12 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261123_000001_first_tables::Migration),
             Box::new(m20261125_000002_node_credentials::Migration),
+            Box::new(m20261125_000003_accounts::Migration),
+            Box::new(m20261125_000004_compat_nouns::Migration),
+            Box::new(m20261125_000005_certificates::Migration),
+            Box::new(m20261125_000006_snapshot_store::Migration),
+            Box::new(m20261125_000007_licence::Migration),
+            Box::new(m20261127_000008_revisions::Migration),
         ]
     }
 }

@@ -6,12 +6,27 @@
 //! the domain; and `migration/` never imports this crate, because its history
 //! is frozen and these types are not.
 
+pub mod api_token;
+pub mod audit_entry;
+pub mod backup_code;
+pub mod certificate;
+pub mod group_assignment;
+pub mod history_blob;
+pub mod history_span;
+pub mod invitation;
+pub mod licence;
 pub mod listener;
+pub mod mapping;
 pub mod node_group;
 pub mod node_group_key;
 pub mod node_token;
+pub mod proxy;
+pub mod proxy_metric;
 pub mod route;
 pub mod route_backend;
 pub mod service;
+pub mod service_assignment;
+pub mod service_secret;
+pub mod session;
 pub mod snapshot;
 pub mod user;

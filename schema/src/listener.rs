@@ -19,8 +19,12 @@ pub struct Model {
     pub port: i32,
     /// The service that a TCP listener hands on to; none for HTTP.
     pub service_id: Option<i32>,
+    /// What it proves itself with, if it speaks TLS.
+    pub certificate_id: Option<i32>,
     /// Whether it is the group's first.
     pub is_default: bool,
+    /// The group's revision at which it was last changed.
+    pub revision: i64,
     /// When it was made.
     pub created_at: DateTimeUtc,
     /// When it was last changed.

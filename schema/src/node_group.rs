@@ -20,6 +20,22 @@ pub struct Model {
     pub is_default: bool,
     /// How many changes it has seen.
     pub revision: i64,
+    /// Whether it counts.
+    pub is_active: bool,
+    /// The syslog server of its proxies.
+    pub syslog_endpoint: Option<String>,
+    /// Whether they log who proved themselves.
+    pub log_auth: bool,
+    /// Whether they log connections.
+    pub log_netflow: bool,
+    /// Whether they log what helps to find out what is wrong.
+    pub log_debug: bool,
+    /// How many of them may be registered at once.
+    pub max_proxies: i32,
+    /// The user who made it, if that is known; they may be gone since.
+    pub created_by: Option<i32>,
+    /// The revision at which its own settings were last changed.
+    pub settings_revision: i64,
     /// When it was made.
     pub created_at: DateTimeUtc,
     /// When it was last changed.

@@ -27,6 +27,8 @@ pub struct Model {
     pub headers: Json,
     /// What happens to a request; the services stand in `route_backend` too.
     pub action: Json,
+    /// The group's revision at which it was last changed.
+    pub revision: i64,
     /// When it was made.
     pub created_at: DateTimeUtc,
     /// When it was last changed.

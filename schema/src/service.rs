@@ -13,7 +13,7 @@ pub struct Model {
     pub node_group_id: i32,
     /// Unique in its group.
     pub name: String,
-    /// `http` or `tcp`.
+    /// `http`, `tcp` or `udp`.
     pub protocol: String,
     /// 1 or 2; not used by TCP.
     pub http_version: i16,
@@ -37,6 +37,22 @@ pub struct Model {
     pub health_check: Option<Json>,
     /// How the way to the endpoints is encrypted, if it is.
     pub tls: Option<Json>,
+    /// Whether it counts.
+    pub is_active: bool,
+    /// What it belongs to.
+    pub collection: Option<String>,
+    /// `none`, `base64` or `jwt`.
+    pub auth_type: String,
+    /// Seconds.
+    pub jwt_expiry: i32,
+    /// As in a JWT's header.
+    pub jwt_algorithm: String,
+    /// What else proxies are told, if anything.
+    pub metadata: Option<Json>,
+    /// The user who made it, if that is known; they may be gone since.
+    pub created_by: Option<i32>,
+    /// The group's revision at which it was last changed.
+    pub revision: i64,
     /// When it was made.
     pub created_at: DateTimeUtc,
     /// When it was last changed.
