@@ -20,7 +20,13 @@ function Page() {
     <>
       <SessionBar />
       <main>
-        <GraphiQL fetcher={connection.fetcher} defaultQuery={TOUR} shouldPersistHeaders={false}>
+        <GraphiQL
+          fetcher={connection.fetcher}
+          // Nobody but those who are signed in is told the schema.
+          schema={token ? undefined : null}
+          defaultQuery={TOUR}
+          shouldPersistHeaders={false}
+        >
           <GraphiQL.Logo>
             <span className="logo">GraphiQL</span>
           </GraphiQL.Logo>

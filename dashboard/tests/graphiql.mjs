@@ -34,21 +34,7 @@ try {
   });
   const response = await page.goto(`${origin}/graphiql`);
   assert.equal(response.status(), 200);
-  // It has a menu as soon as GraphiQL knows the operations, for which it needs the schema.
-  const execute = page.locator('button[aria-label^="Execute query"][aria-haspopup="menu"]');
-  await execute.waitFor();
   await page.locator('.graphiql-query-editor .view-lines').getByText('query', { exact: true }).first().waitFor();
-
-  /** Picks an operation of the editor from the menu of the run button. */
-  async function run(operation) {
-    await execute.click();
-    await page.getByRole('menuitem', { name: operation, exact: true }).click();
-  }
-
-  step('the schema explorer reads the schema');
-  await page.getByRole('button', { name: 'Show Documentation Explorer' }).click();
-  await page.locator('.graphiql-doc-explorer').getByText('Subscription', { exact: true }).waitFor();
-  await page.getByRole('button', { name: 'Hide Documentation Explorer' }).click();
 
   step('a wrong password shows the error');
   const username = page.getByLabel('Username');
@@ -73,6 +59,21 @@ try {
   assert.match(status, /, until .*\d\d:\d\d$/);
   assert.equal(await alert.count(), 0);
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Sign out');
+
+  // It has a menu as soon as GraphiQL knows the operations, for which it needs the schema.
+  const execute = page.locator('button[aria-label^="Execute query"][aria-haspopup="menu"]');
+  await execute.waitFor();
+
+  /** Picks an operation of the editor from the menu of the run button. */
+  async function run(operation) {
+    await execute.click();
+    await page.getByRole('menuitem', { name: operation, exact: true }).click();
+  }
+
+  step('the schema explorer reads the schema');
+  await page.getByRole('button', { name: 'Show Documentation Explorer' }).click();
+  await page.locator('.graphiql-doc-explorer').getByText('Subscription', { exact: true }).waitFor();
+  await page.getByRole('button', { name: 'Hide Documentation Explorer' }).click();
 
   step('a reload keeps the session');
   await page.reload();
