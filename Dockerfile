@@ -17,11 +17,14 @@ RUN cargo build --locked --profile dist --features dashboard
 FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --home-dir /var/lib/marchproxy --create-home marchproxy
 COPY --from=build /src/target/dist/marchproxy /usr/local/bin/marchproxy
+# By this name it takes the flags of the first xDS server.
+RUN ln -s marchproxy /usr/local/bin/xds-server
 USER marchproxy
 # In a container, loopback is nobody else's: it is the network that is kept apart.
-ENV HOST=0.0.0.0 XDS_HOST=0.0.0.0 DATA_DIR=/var/lib/marchproxy
+ENV HOST=0.0.0.0 XDS_HOST=0.0.0.0 XDS_HTTP_HOST=0.0.0.0 DATA_DIR=/var/lib/marchproxy
 VOLUME /var/lib/marchproxy
-EXPOSE 8000 18000
+# 19000 says how the server is doing, and without XDS_HTTP_TOKEN nothing else.
+EXPOSE 8000 18000 19000
 HEALTHCHECK --interval=10s --timeout=5s CMD ["marchproxy", "healthcheck"]
 ENTRYPOINT ["marchproxy"]
 CMD ["serve"]

@@ -5,7 +5,7 @@ PROFILE ?= dev
 BUILT := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 SERVER := target/$(BUILT)/marchproxy
 
-.PHONY: run test demo bench fuzz schema descriptors build pages lint unit browser readme
+.PHONY: run test api contract dialect demo bench fuzz schema descriptors build pages lint unit browser readme
 
 run: build
 	exec $(SERVER) serve
@@ -17,19 +17,28 @@ build: pages
 pages:
 	scripts/dashboard
 
-test: lint unit browser readme demo
+test: lint contract unit browser readme demo dialect api
 
 lint: pages
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features dashboard -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
-# Without the web pages too: a plain `cargo build` must need no Node.js.
+# Whether clients of the last release can go on as they are.
+contract:
+	scripts/contract-test
+
+# The integration tests run on either database. Without the web pages too: a plain
+# `cargo build` must need no Node.js.
 unit: build
 	scripts/envoy
 	scripts/grpcio
 	scripts/grpc-js
+	scripts/graphql-js
+	scripts/postgres
+	scripts/redis
 	cargo test --workspace --features dashboard
+	TEST_DATABASE=postgres cargo test --features dashboard --test it
 	cargo check --workspace
 
 browser: build
@@ -41,6 +50,14 @@ readme: build
 
 demo: build
 	scripts/demo
+
+# A client of the first MarchProxy, written in shell.
+dialect: build
+	scripts/dialect-a
+
+# Three minutes of requests that the contracts allow, and do not; `scripts/api-test 1800` for longer.
+api: build
+	scripts/api-test
 
 # How long from a mutation to the ACK of a real Envoy, and what the engine costs.
 bench:
@@ -54,6 +71,7 @@ fuzz:
 
 schema: build
 	$(SERVER) schema > schema/api.graphql
+	$(SERVER) schema --rest > schema/rest.openapi.json
 
 # After each change of the version of envoy-types.
 descriptors:

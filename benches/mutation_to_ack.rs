@@ -40,9 +40,14 @@ async fn measure(services: usize) {
         plane.change("createService", "CreateServiceInput", input).await;
     }
     let all = json!({ "nodes": "ALL", "timeoutMs": 20000 });
+    let found = "query($id: ID!) { service(id: $id) { revision } }";
+    let found = plane.ask(found, json!({ "id": id })).await.data();
+    let revision = std::cell::Cell::new(found["service"]["revision"].as_i64().unwrap());
     let change = async |i: usize, wait: Value| {
-        let input = json!({ "id": id, "port": 1000 + i });
-        plane.change_and_wait("updateService", "UpdateServiceInput", input, wait).await
+        let input = json!({ "id": id, "ifRevision": revision.get(), "port": 1000 + i });
+        let made = plane.change_and_wait("updateService", "UpdateServiceInput", input, wait).await;
+        revision.set(made["revision"].as_i64().unwrap());
+        made
     };
     let acked = rounds(async |i| {
         let payload = change(i, all.clone()).await;

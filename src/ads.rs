@@ -1,5 +1,7 @@
 //! Floor 5, an edge: xDS. Translates between the engine and the operations.
 
+use std::error::Error as _;
+
 use marchproxy_xds::loads::{LoadHello, LoadSession, LoadSink};
 use marchproxy_xds::{Authorize, CallInfo, Connection, Hello, Source, Visibility};
 use tonic::Status;
@@ -36,8 +38,8 @@ impl Authorize for App {
 
 /// An error as a gRPC client gets it; the cause goes to the log.
 fn status(error: &Error) -> Status {
-    if let Error::Internal(cause) = error {
-        tracing::error!(error = &**cause as &dyn std::error::Error, "cannot let a node in");
+    if let Some(cause) = error.source() {
+        tracing::error!(error = cause, reason = %error, "cannot let a node in");
     }
     Status::new(error.codes().grpc, error.to_string())
 }

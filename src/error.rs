@@ -4,11 +4,12 @@
 //! goes to the log, once, at the edge that answers.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use http::StatusCode;
 use tonic::Code;
 
-use crate::model::Invalid;
+use crate::model::{Invalid, Revision};
 
 /// The result of an operation of this control plane.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -59,9 +60,63 @@ pub enum Error {
         /// What needs it.
         by: String,
     },
+    /// A rule of ours is against it, whoever asks and however it is put.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// The password is right, and it takes a second factor as well.
+    #[error("a 2FA code is needed as well")]
+    CodeRequired,
+    /// The licence does not allow so many.
+    #[error("the {tier} licence allows one node group")]
+    LicenceLimit {
+        /// What the licence is called.
+        tier: String,
+    },
+    /// The user has been deactivated.
+    #[error("user account is deactivated")]
+    Deactivated,
+    /// It is asked for too often.
+    #[error("too many requests: try again in {} s", retry_after.as_secs().max(1))]
+    TooMany {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Things are not (any more) as the request takes them to be.
+    #[error("{0}")]
+    Conflict(String),
+    /// It was changed by somebody else since the caller looked.
+    #[error("{kind} {name} has changed since: it is at revision {}", i64::from(*revision))]
+    Stale {
+        /// Which noun.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// What it is at now.
+        revision: Revision,
+        /// Where in the input the revision stands.
+        path: Vec<String>,
+    },
+    /// The default node group is to go, which is for those that name none.
+    #[error("the default node group stays: proxies that name no group belong to it")]
+    DefaultGroup,
+    /// A group has as many registered proxies as it may have.
+    #[error("{0}")]
+    ProxyLimit(String),
     /// The input breaks a rule.
     #[error("{0}")]
     Invalid(Invalid),
+    /// A store of secrets says no, or has nothing that helps.
+    #[error("{0}")]
+    Source(String),
+    /// What this needs is away, or does not answer in time. It may work later.
+    #[error("{what} is not available now; try again later")]
+    Unavailable {
+        /// What is away.
+        what: &'static str,
+        /// How that showed; for the log.
+        #[source]
+        cause: Cause,
+    },
     /// Our fault; the cause is for the log.
     #[error("internal error")]
     Internal(#[source] Cause),
@@ -84,6 +139,11 @@ impl Error {
         Self::Internal(cause.into())
     }
 
+    /// Says that `what` is away; the cause is for the log.
+    pub fn unavailable(what: &'static str, cause: impl Into<Cause>) -> Self {
+        Self::Unavailable { what, cause: cause.into() }
+    }
+
     /// There is no `kind` called or numbered `id`.
     #[expect(clippy::needless_pass_by_value, reason = "ids are copied, and names given up")]
     pub fn not_found(kind: &'static str, id: impl ToString) -> Self {
@@ -99,12 +159,26 @@ impl Error {
                 path.insert(0, outer.to_owned());
                 Self::AlreadyExists { kind, name, path }
             }
+            Self::Stale { kind, name, revision, mut path } => {
+                path.insert(0, outer.to_owned());
+                Self::Stale { kind, name, revision, path }
+            }
             Self::Unauthenticated(_)
             | Self::Forbidden
             | Self::UnprovenNode(_)
             | Self::ForbiddenNode(_)
             | Self::NotFound { .. }
             | Self::InUse { .. }
+            | Self::Unavailable { .. }
+            | Self::Refused(_)
+            | Self::CodeRequired
+            | Self::LicenceLimit { .. }
+            | Self::Deactivated
+            | Self::TooMany { .. }
+            | Self::Conflict(_)
+            | Self::DefaultGroup
+            | Self::ProxyLimit(_)
+            | Self::Source(_)
             | Self::Internal(_) => self,
         }
     }
@@ -113,13 +187,23 @@ impl Error {
     pub fn path(&self) -> &[String] {
         match self {
             Self::Invalid(invalid) => invalid.path(),
-            Self::AlreadyExists { path, .. } => path,
+            Self::AlreadyExists { path, .. } | Self::Stale { path, .. } => path,
             Self::Unauthenticated(_)
             | Self::Forbidden
             | Self::UnprovenNode(_)
             | Self::ForbiddenNode(_)
             | Self::NotFound { .. }
             | Self::InUse { .. }
+            | Self::Unavailable { .. }
+            | Self::Refused(_)
+            | Self::CodeRequired
+            | Self::LicenceLimit { .. }
+            | Self::Deactivated
+            | Self::TooMany { .. }
+            | Self::Conflict(_)
+            | Self::DefaultGroup
+            | Self::ProxyLimit(_)
+            | Self::Source(_)
             | Self::Internal(_) => &[],
         }
     }
@@ -138,8 +222,31 @@ impl Error {
             Self::AlreadyExists { .. } => {
                 codes("ALREADY_EXISTS", StatusCode::CONFLICT, Code::AlreadyExists)
             }
-            Self::InUse { .. } => codes("IN_USE", StatusCode::CONFLICT, Code::FailedPrecondition),
+            Self::InUse { .. } | Self::DefaultGroup => {
+                codes("IN_USE", StatusCode::CONFLICT, Code::FailedPrecondition)
+            }
+            Self::CodeRequired => {
+                codes("CODE_REQUIRED", StatusCode::UNAUTHORIZED, Code::Unauthenticated)
+            }
+            Self::Refused(_) => codes("REFUSED", StatusCode::BAD_REQUEST, Code::FailedPrecondition),
+            Self::LicenceLimit { .. } => {
+                codes("LICENCE_LIMIT", StatusCode::PAYMENT_REQUIRED, Code::ResourceExhausted)
+            }
+            Self::Deactivated => codes("FORBIDDEN", StatusCode::FORBIDDEN, Code::PermissionDenied),
+            Self::TooMany { .. } => {
+                codes("TOO_MANY", StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted)
+            }
+            Self::Conflict(_) | Self::Stale { .. } => {
+                codes("CONFLICT", StatusCode::CONFLICT, Code::Aborted)
+            }
+            Self::ProxyLimit(_) => {
+                codes("LIMIT", StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted)
+            }
             Self::Invalid(_) => codes("INVALID", StatusCode::BAD_REQUEST, Code::InvalidArgument),
+            Self::Source(_) => codes("SOURCE", StatusCode::BAD_GATEWAY, Code::FailedPrecondition),
+            Self::Unavailable { .. } => {
+                codes("UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable)
+            }
             Self::Internal(_) => {
                 codes("INTERNAL", StatusCode::INTERNAL_SERVER_ERROR, Code::Internal)
             }

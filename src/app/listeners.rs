@@ -1,11 +1,14 @@
 //! Listeners.
 
-use super::{App, Change, Edit};
-use crate::auth::Actor;
-use crate::error::Result;
+use super::audit::Note;
+use super::{App, Change, Edit, check_revision};
+use crate::auth::{Actor, Operation};
+use crate::error::{Error, Result};
 use crate::model::Page;
+use crate::model::Revision;
 use crate::model::{
     Invalid, Listener, ListenerChange, ListenerId, ListenerProtocol, ListenerSpec, NodeGroupId,
+    Protocol,
 };
 
 /// A listener to be made.
@@ -25,12 +28,19 @@ impl App {
         group: NodeGroupId,
         page: Page,
     ) -> Result<Vec<Listener>> {
-        self.view(actor).await?.listeners(group, page).await
+        let tx = self.look(actor, Operation::ListListeners, group).await?;
+        tx.listeners(group, page).await
     }
 
     /// One listener.
     pub async fn listener(&self, actor: &Actor, id: ListenerId) -> Result<Listener> {
-        self.view(actor).await?.listener(id).await
+        let tx = self.0.store.read().await?;
+        let listener = tx.listener(id).await?;
+        if !actor.sees_group(listener.group) {
+            return Err(Error::not_found("listener", id));
+        }
+        actor.may(Operation::ReadListener, listener.group)?;
+        Ok(listener)
     }
 
     /// Those of these listeners that there are, in any order.
@@ -39,7 +49,10 @@ impl App {
         actor: &Actor,
         ids: &[ListenerId],
     ) -> Result<Vec<Listener>> {
-        self.view(actor).await?.listeners_by_id(ids).await
+        let tx = self.0.store.read().await?;
+        let mut listeners = tx.listeners_by_id(ids).await?;
+        listeners.retain(|listener| actor.sees_group(listener.group));
+        Ok(listeners)
     }
 
     /// Creates a listener.
@@ -49,9 +62,11 @@ impl App {
         actor: &Actor,
         new: NewListener,
     ) -> Result<(Listener, Change)> {
-        let edit = self.edit(actor, new.group.unwrap_or(self.default_group())).await?;
+        let group = new.group.unwrap_or(self.default_group());
+        let edit = self.begin(actor, Operation::CreateListener, group).await?;
         edit.check_listener(&new.spec).await?;
         let listener = edit.tx.insert_listener(edit.group, &new.spec, false, edit.now).await?;
+        let edit = edit.noting(Note::made(&listener));
         let change = edit.seal(format!("create listener {}", new.spec.name)).await?;
         Ok((listener, change))
     }
@@ -65,21 +80,31 @@ impl App {
         change: ListenerChange,
     ) -> Result<(Listener, Change)> {
         let group = self.listener(actor, id).await?.group; // it never changes
-        let edit = self.edit(actor, group).await?;
-        let spec = edit.tx.listener(id).await?.spec.changed(change);
+        let edit = self.begin(actor, Operation::UpdateListener, group).await?;
+        let before = edit.tx.listener(id).await?;
+        check_revision("listener", &before.spec.name, before.revision, change.if_revision)?;
+        let spec = before.spec.clone().changed(change);
         edit.check_listener(&spec).await?;
         let listener = edit.tx.update_listener(id, &spec, edit.now).await?;
+        let edit = edit.noting(Note::changed(&before, &listener));
         let change = edit.seal(format!("update listener {}", spec.name)).await?;
         Ok((listener, change))
     }
 
     /// Deletes a listener. `InUse` while a route is on it.
     #[tracing::instrument(skip_all, fields(listener.id = %id))]
-    pub async fn delete_listener(&self, actor: &Actor, id: ListenerId) -> Result<Change> {
+    pub async fn delete_listener(
+        &self,
+        actor: &Actor,
+        id: ListenerId,
+        if_revision: Option<Revision>,
+    ) -> Result<Change> {
         let group = self.listener(actor, id).await?.group;
-        let edit = self.edit(actor, group).await?;
+        let edit = self.begin(actor, Operation::DeleteListener, group).await?;
         let listener = edit.tx.listener(id).await?;
+        check_revision("listener", &listener.spec.name, listener.revision, if_revision)?;
         edit.tx.delete_listener(&listener).await?;
+        let edit = edit.noting(Note::gone(&listener));
         edit.seal(format!("delete listener {}", listener.spec.name)).await
     }
 }
@@ -87,13 +112,31 @@ impl App {
 impl Edit<'_> {
     /// Checks that the service which a TCP listener names is there for it.
     async fn check_listener(&self, spec: &ListenerSpec) -> Result<()> {
+        self.check_certificate(spec).await?;
         if let ListenerProtocol::Tcp(service) = spec.protocol {
             let services = self.tx.services_by_id(&[service]).await?;
-            if !services.iter().any(|service| service.group == self.group) {
-                let why = "there is no such service in this group";
-                return Err(Invalid::new("tcpService", why))?;
-            }
+            let service = services.first().filter(|service| service.group == self.group);
+            let why = match service.map(|service| &service.spec) {
+                None => "there is no such service in this group",
+                Some(spec) if !spec.is_active => "is not active",
+                Some(spec) if spec.protocol == Protocol::Udp => "is a UDP service",
+                Some(_) => return Ok(()),
+            };
+            return Err(Invalid::new("tcpService", why))?;
         }
         Ok(())
+    }
+
+    /// Checks that the certificate which a listener names is there for it.
+    async fn check_certificate(&self, spec: &ListenerSpec) -> Result<()> {
+        let Some(id) = spec.certificate else { return Ok(()) };
+        let certificates = self.tx.certificates_by_id(&[id]).await?;
+        let certificate = certificates.first().filter(|known| known.group == self.group);
+        let why = match certificate.map(|certificate| &certificate.spec) {
+            None => "there is no such certificate in this group",
+            Some(spec) if !spec.is_active => "is not active",
+            Some(_) => return Ok(()),
+        };
+        Err(Invalid::new("certificate", why).into())
     }
 }

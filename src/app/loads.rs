@@ -7,7 +7,7 @@ use marchproxy_xds::loads::{LoadAsk, LoadClusters, LoadHello, LoadObserver, Load
 use marchproxy_xds::{ResourceType, Snapshot};
 
 use super::{App, Identity, now};
-use crate::auth::{Actor, NodeCredential};
+use crate::auth::{Actor, NodeCredential, Operation};
 use crate::error::Result;
 use crate::loads::{ClusterTotals, LoadStream, Reporter};
 use crate::nodes::NodeStatus;
@@ -39,7 +39,7 @@ impl App {
     /// which they report as well. A node that is alone with its name may report
     /// over another one.
     pub fn loads(&self, actor: &Actor, node: &NodeStatus) -> Result<Vec<ClusterTotals>> {
-        actor.may_view()?;
+        actor.may(Operation::ReadNode, node.group)?;
         let nodes = self.0.nodes.list(Some(node.group));
         let mut alike = nodes.iter().filter(|other| other.name == node.name);
         let is_alone = alike.nth(1).is_none();

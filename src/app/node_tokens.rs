@@ -6,9 +6,10 @@
 
 use chrono::{DateTime, Utc};
 
+use super::audit::{Act, Note};
 use super::{App, now};
-use crate::auth::{Actor, NodeSecret, SecretKind};
-use crate::error::Result;
+use crate::auth::{Actor, NodeSecret, Operation, SecretKind};
+use crate::error::{Error, Result};
 use crate::model::Page;
 use crate::model::{Invalid, NodeGroup, NodeGroupId, NodeToken, NodeTokenId, NodeTokenSpec};
 
@@ -29,7 +30,8 @@ impl App {
         group: NodeGroupId,
         page: Page,
     ) -> Result<Vec<NodeToken>> {
-        self.view(actor).await?.node_tokens(group, page).await
+        let tx = self.look(actor, Operation::ListNodeTokens, group).await?;
+        tx.node_tokens(group, page).await
     }
 
     /// Since when a group has its key, if it has one.
@@ -38,7 +40,8 @@ impl App {
         actor: &Actor,
         group: NodeGroupId,
     ) -> Result<Option<DateTime<Utc>>> {
-        self.view(actor).await?.find_node_group_key(group).await
+        let tx = self.look(actor, Operation::ListNodeTokens, group).await?;
+        tx.find_node_group_key(group).await
     }
 
     /// Gives a group a new key. The old one is good no more, and streams that
@@ -49,16 +52,16 @@ impl App {
         actor: &Actor,
         id: NodeGroupId,
     ) -> Result<(NodeGroup, NodeSecret)> {
-        actor.may_administer()?;
-        let tx = self.0.store.write().await?;
-        let group = tx.node_group(id).await?;
+        let act = self.act(actor, Operation::RotateNodeGroupKey).await?;
+        act.tx.lock_node_group(id).await?; // of two at once, one comes after the other
+        let group = act.tx.node_group(id).await?;
         let secret = NodeSecret::make(SecretKind::GroupKey);
-        let old = tx.replace_node_group_key(id, secret.hash(), now()).await?;
-        tx.commit().await?;
+        let old = act.tx.replace_node_group_key(id, secret.hash(), act.now).await?;
+        let summary = format!("give node group {} a new key", group.spec.name);
+        act.done(summary, Note::of(&group)).await?;
         if let Some(old) = old {
             self.0.access.revoke(old);
         }
-        tracing::info!(user.name = %actor.username, "gave a node group a new key");
         Ok((group, secret))
     }
 
@@ -69,35 +72,30 @@ impl App {
         actor: &Actor,
         new: NewNodeToken,
     ) -> Result<(NodeToken, NodeSecret)> {
-        actor.may_administer()?;
-        let now = now();
-        if new.spec.expires_at.is_some_and(|end| end <= now) {
+        let act = self.act(actor, Operation::CreateNodeToken).await?;
+        if new.spec.expires_at.is_some_and(|end| end <= act.now) {
             return Err(Invalid::new("expiresAt", "must be in the future").into());
         }
-        let tx = self.0.store.write().await?;
-        let group = tx.node_group(new.group.unwrap_or(self.default_group())).await?.id;
+        let group = act.tx.node_group(new.group.unwrap_or(self.default_group())).await?.id;
         let secret = NodeSecret::make(SecretKind::NodeToken);
-        let token = tx.insert_node_token(group, &new.spec, secret.hash(), now).await?;
-        tx.commit().await?;
-        tracing::info!(
-            node_group.id = %group, node_token.id = %token.id, user.name = %actor.username,
-            "created a node token"
-        );
+        let token = act.tx.insert_node_token(group, &new.spec, secret.hash(), act.now).await?;
+        act.done(format!("create node token {}", token.spec.name), Note::made(&token)).await?;
         Ok((token, secret))
     }
 
     /// Revokes a node token, for good. Streams that were opened with it end.
     #[tracing::instrument(skip_all, fields(node_token.id = %id))]
     pub async fn revoke_node_token(&self, actor: &Actor, id: NodeTokenId) -> Result<()> {
-        actor.may_edit()?;
+        let operation = Operation::RevokeNodeToken;
         let tx = self.0.store.write().await?;
         let (token, hash) = tx.delete_node_token(id).await?;
-        tx.commit().await?;
+        if !actor.sees_group(token.group) {
+            return Err(Error::not_found("node token", id));
+        }
+        actor.may(operation, token.group)?;
+        let act = Act { tx, actor, operation, now: now() };
+        act.done(format!("revoke node token {}", token.spec.name), Note::gone(&token)).await?;
         self.0.access.revoke(hash);
-        tracing::info!(
-            node_group.id = %token.group, node_token.name = %token.spec.name,
-            user.name = %actor.username, "revoked a node token"
-        );
         Ok(())
     }
 }

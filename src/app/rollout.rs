@@ -8,7 +8,7 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
 use super::{App, Change};
-use crate::auth::Actor;
+use crate::auth::{Actor, Operation};
 use crate::error::Result;
 use crate::model::{Invalid, NodeGroupId, Revision};
 use crate::nodes::{NodeStatus, Refusal, Standing};
@@ -122,6 +122,7 @@ impl App {
         group: NodeGroupId,
         revision: Revision,
     ) -> Result<BoxStream<'static, Progress>> {
+        actor.may(Operation::FollowRollout, group)?;
         let changes = self.follow_nodes(actor, Some(group)).await?;
         Ok(self.clone().rollout(group, revision, changes).boxed())
     }

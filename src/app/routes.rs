@@ -1,9 +1,11 @@
 //! Routes.
 
-use super::{App, Change, Edit};
-use crate::auth::Actor;
-use crate::error::Result;
+use super::audit::Note;
+use super::{App, Change, Edit, check_revision};
+use crate::auth::{Actor, Operation};
+use crate::error::{Error, Result};
 use crate::model::Page;
+use crate::model::Revision;
 use crate::model::{
     Forward, HeaderMatch, HostPattern, HttpMethod, Invalid, ListenerId, ListenerProtocol, Name,
     NodeGroupId, PathMatch, Protocol, Route, RouteAction, RouteChange, RouteId, RouteSpec,
@@ -34,18 +36,26 @@ impl App {
         group: NodeGroupId,
         page: Page,
     ) -> Result<Vec<Route>> {
-        self.view(actor).await?.routes(group, page).await
+        let tx = self.look(actor, Operation::ListRoutes, group).await?;
+        tx.routes(group, page).await
     }
 
     /// One route.
     pub async fn route(&self, actor: &Actor, id: RouteId) -> Result<Route> {
-        self.view(actor).await?.route(id).await
+        let tx = self.0.store.read().await?;
+        let route = tx.route(id).await?;
+        if !actor.sees_group(route.group) {
+            return Err(Error::not_found("route", id));
+        }
+        actor.may(Operation::ReadRoute, route.group)?;
+        Ok(route)
     }
 
     /// Creates a route.
     #[tracing::instrument(skip_all, fields(route.name = %new.name))]
     pub async fn create_route(&self, actor: &Actor, new: NewRoute) -> Result<(Route, Change)> {
-        let edit = self.edit(actor, new.group.unwrap_or(self.default_group())).await?;
+        let group = new.group.unwrap_or(self.default_group());
+        let edit = self.begin(actor, Operation::CreateRoute, group).await?;
         let listener = match new.listener {
             Some(listener) => listener,
             None => edit.default_listener().await?,
@@ -62,6 +72,7 @@ impl App {
         };
         let spec = edit.check_route(spec).await?;
         let route = edit.tx.insert_route(edit.group, &spec, edit.now).await?;
+        let edit = edit.noting(Note::made(&route));
         let change = edit.seal(format!("create route {}", spec.name)).await?;
         Ok((route, change))
     }
@@ -75,21 +86,31 @@ impl App {
         change: RouteChange,
     ) -> Result<(Route, Change)> {
         let group = self.route(actor, id).await?.group; // it never changes
-        let edit = self.edit(actor, group).await?;
-        let spec = edit.tx.route(id).await?.spec.changed(change);
+        let edit = self.begin(actor, Operation::UpdateRoute, group).await?;
+        let before = edit.tx.route(id).await?;
+        check_revision("route", &before.spec.name, before.revision, change.if_revision)?;
+        let spec = before.spec.clone().changed(change);
         let spec = edit.check_route(spec).await?;
         let route = edit.tx.update_route(id, &spec, edit.now).await?;
+        let edit = edit.noting(Note::changed(&before, &route));
         let change = edit.seal(format!("update route {}", spec.name)).await?;
         Ok((route, change))
     }
 
     /// Deletes a route.
     #[tracing::instrument(skip_all, fields(route.id = %id))]
-    pub async fn delete_route(&self, actor: &Actor, id: RouteId) -> Result<Change> {
+    pub async fn delete_route(
+        &self,
+        actor: &Actor,
+        id: RouteId,
+        if_revision: Option<Revision>,
+    ) -> Result<Change> {
         let group = self.route(actor, id).await?.group;
-        let edit = self.edit(actor, group).await?;
+        let edit = self.begin(actor, Operation::DeleteRoute, group).await?;
         let route = edit.tx.route(id).await?;
+        check_revision("route", &route.spec.name, route.revision, if_revision)?;
         edit.tx.delete_route(&route).await?;
+        let edit = edit.noting(Note::gone(&route));
         edit.seal(format!("delete route {}", route.spec.name)).await
     }
 }
@@ -128,8 +149,17 @@ impl Edit<'_> {
             let mut known = services.iter();
             let service = known.find(|service| service.id == *id && service.group == self.group);
             let service = service.ok_or_else(|| at("there is no such service in this group"))?;
-            if service.spec.protocol == Protocol::Tcp {
-                return Err(at("is a TCP service: no requests can be routed to it"))?;
+            if !service.spec.is_active {
+                return Err(at("is not active"))?;
+            }
+            match service.spec.protocol {
+                Protocol::Http(_) => {}
+                Protocol::Tcp => {
+                    return Err(at("is a TCP service: no requests can be routed to it"))?;
+                }
+                Protocol::Udp => {
+                    return Err(at("is a UDP service: no requests can be routed to it"))?;
+                }
             }
         }
         Ok(())

@@ -1,75 +1,47 @@
 //! Floor 2: who is asking, and may they.
 
+mod actor;
+mod certificate_key;
 mod node;
-pub mod password;
+mod password;
+mod rights;
+mod seal;
+mod secret;
+mod service_secret;
 mod token;
+mod totp;
 
-use crate::error::{Error, Result};
-use crate::model::{Role, User, UserId, Username};
+use std::sync::Arc;
 
+use secrecy::SecretString;
+
+#[cfg(test)]
+pub(crate) use actor::tests::actor;
+pub use actor::{Actor, Edge, Origin, Via};
 pub use node::{
     ConnectionInfo, Lease, NodeAccess, NodeAuth, NodeCredential, NodeSecret, PresentedToken,
     SecretKind,
 };
-pub use token::{AccessToken, Tokens};
+pub use password::{Passwords, Verdict};
+pub use rights::{Needs, Operation, Reach, Scope};
+pub use seal::Sealer;
+pub use secret::{UserSecret, hash as secret_hash};
+pub use service_secret::ServiceSecret;
+pub use token::{IssuedToken, Lifetimes, SigningKeyError, Tokens, Verified};
+pub use totp::{Code, TotpSecret, backup_codes};
 
-/// Who asks for something.
-#[derive(Clone, Debug)]
-pub struct Actor {
-    /// Which user.
-    pub user: UserId,
-    /// What they sign in with.
-    pub username: Username,
-    /// What they may do.
-    pub role: Role,
+/// What `SECRET_KEY` is good for.
+#[derive(Debug)]
+pub struct Keys {
+    /// Signs what users sign in with.
+    pub tokens: Tokens,
+    /// Seals what the database keeps.
+    pub sealer: Arc<Sealer>,
 }
 
-impl Actor {
-    /// Whether this actor may look at what is configured and what goes on.
-    pub fn may_view(&self) -> Result<()> {
-        self.at_least(Role::Viewer)
-    }
-
-    /// Whether this actor may change what proxies are given.
-    pub fn may_edit(&self) -> Result<()> {
-        self.at_least(Role::Operator)
-    }
-
-    /// Whether this actor may make and remove node groups.
-    pub fn may_administer(&self) -> Result<()> {
-        self.at_least(Role::Admin)
-    }
-
-    fn at_least(&self, role: Role) -> Result<()> {
-        if self.role >= role { Ok(()) } else { Err(Error::Forbidden) }
-    }
-}
-
-impl From<User> for Actor {
-    fn from(user: User) -> Self {
-        Self { user: user.id, username: user.username, role: user.role }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_role_may_do_what_a_lesser_one_may() {
-        let table = [
-            (Role::Viewer, [true, false, false]),
-            (Role::Operator, [true, true, false]),
-            (Role::Admin, [true, true, true]),
-        ];
-        for (role, want) in table {
-            let actor = Actor {
-                user: 1.try_into().unwrap(),
-                username: "u".to_owned().try_into().unwrap(),
-                role,
-            };
-            let got = [actor.may_view(), actor.may_edit(), actor.may_administer()];
-            assert_eq!(got.map(|may| may.is_ok()), want, "{role:?}");
-        }
+impl Keys {
+    /// Derives them from `secret`.
+    pub fn new(secret: &SecretString, lifetimes: Lifetimes) -> Self {
+        Self { tokens: Tokens::new(secret, lifetimes), sealer: Arc::new(Sealer::new(secret)) }
     }
 }

@@ -10,14 +10,16 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::print;
-use crate::app::{App, Setup};
-use crate::auth::{NodeAuth, Tokens};
+use crate::app::{App, Gates, Ground, Retention, Setup};
+use crate::auth::NodeAuth;
 use crate::config::ServeConfig;
 use crate::hub::Hub;
+use crate::licence::Licensing;
+use crate::limits::Limiter;
 use crate::model::Username;
 use crate::nodes::Nodes;
-use crate::publish::Publisher;
-use crate::server::{HttpServer, Tls, XdsServer};
+use crate::publish::{Peers, Publisher, RedisUrl};
+use crate::server::{HttpServer, InternalServer, Tls, XdsServer};
 use crate::store::Store;
 use crate::{shutdown, telemetry};
 
@@ -29,48 +31,81 @@ struct Welcome {
     tls: bool,
     admin: Username,
     made_up: Option<(Username, SecretString)>,
+    is_open: bool,
 }
 
 pub(super) fn run(config: ServeConfig) -> anyhow::Result<()> {
-    telemetry::init(&config.log_level, config.log_format)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config))
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.workers.get())
+        .enable_all()
+        .build()?;
+    let telemetry = {
+        let _within = runtime.enter();
+        telemetry::init(&config.log)?
+    };
+    let served = runtime.block_on(serve(config));
+    telemetry.flush();
+    served
 }
 
 async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let signalled = shutdown::signalled()?;
     let stop = CancellationToken::new();
 
-    let (access, tls) = (config.node_access()?, config.xds_tls()?);
+    let licence = Licensing::new(config.licence.settings()?);
+    let tls = config.xds.tls()?;
     let tls = match tls {
         Some(files) => Some(Tls::load(files).await?),
         None => None,
     };
-    let (secret, admin, database) = (config.secret()?, config.first_admin()?, config.database()?);
+    let (keys, admin) = (config.sign_in.keys(&config.storage)?, config.sign_in.first_admin()?);
+    let (database, redis) = (config.storage.database()?, config.storage.redis()?);
+    let limiter = Limiter::new(redis.as_ref().map(RedisUrl::client));
+    let limiter = limiter.context("cannot use Redis (REDIS_URL)")?;
+    let sign_ins = config.http.sign_ins(&limiter);
+    let (nodes, stores) = (config.xds.node_access()?, config.certificates.stores()?);
+    let gates = Gates { nodes, licence, sign_ins, stores };
     // Bound now: a taken port is an error here, not in a task later.
-    let http = bound(HttpServer::bind(config.http_address()), config.http_address(), "PORT")?;
-    let settings = config.xds_settings();
-    let xds = bound(XdsServer::bind(config.xds_address()), config.xds_address(), "XDS_GRPC_PORT")?;
+    let http = bound(HttpServer::bind(config.http.address()), config.http.address(), "PORT")?;
+    let settings = config.xds.settings();
+    let xds = bound(XdsServer::bind(config.xds.address()), config.xds.address(), "XDS_GRPC_PORT")?;
 
-    let tokens = Tokens::new(&secret);
-    let store = Store::open(&database).await.context("cannot open the database")?;
-    let setup = Setup::run(&store, admin).await?;
+    let (internal, internal_access) = (config.internal.address(), config.internal.access()?);
+    let internal = bound(InternalServer::bind(internal), internal, "XDS_HTTP_PORT")?;
+
+    let store = Store::open(&database)
+        .await
+        .with_context(|| format!("cannot open the database {database} (DATABASE_URL)"))?;
+    let retention = Retention::from(config.storage.snapshot_history);
+    let audit_retention = config.storage.audit_retention();
+    let setup = Setup::run(&store, admin, retention, &keys.sealer).await?;
 
     let (hub, nodes) = (Hub::new(), Nodes::new());
-    let (publisher, nudge) = Publisher::new(store.clone(), hub.clone(), nodes.clone());
+    let (publisher, nudge) =
+        Publisher::new(store.clone(), hub.clone(), nodes.clone(), keys.sealer.clone());
+    let peers = redis.map(|redis| Peers::new(redis, nudge.clone()));
     publisher.reconcile().await?; // so that a proxy that is waiting gets it at once
-    let app = App::new(store.clone(), hub, nodes, nudge, tokens, access, setup.default_group);
+    let ground = Ground { default_group: setup.default_group, retention };
+    let app = App::new(store.clone(), hub, nodes, nudge, keys, gates, ground);
 
-    let warnings = config.warnings();
+    let http_settings = config.http.settings(limiter, config.graphql.settings()?);
+
+    let renewal_interval = config.certificates.renewal_interval();
+    let mut warnings = config.xds.warnings();
+    warnings.extend(config.internal.warning());
     let welcome = Welcome {
         http: http.address()?,
         xds: xds.address()?,
-        auth: config.xds_auth,
+        auth: config.xds.auth,
         tls: tls.is_some(),
-        admin: config.admin_username,
+        admin: config.sign_in.admin_username,
         made_up: setup.made_up,
+        is_open: setup.is_open,
     };
     print(&welcome.text())?;
+    if welcome.is_open {
+        warnings.push("ADMIN_REGISTERS: whoever registers first is the administrator");
+    }
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -83,8 +118,33 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
                 publisher.run(stop.clone()).await;
                 Ok(())
             },
-            http.serve(app.clone(), stop.clone()),
-            xds.serve(app, tls, settings, stop.clone()),
+            async {
+                if let Some(peers) = peers {
+                    peers.run(stop.clone()).await;
+                }
+                Ok(())
+            },
+            async {
+                app.keep_licence(stop.clone()).await;
+                Ok(())
+            },
+            async {
+                app.keep_certificates(renewal_interval, stop.clone()).await;
+                Ok(())
+            },
+            async {
+                if let Some(age) = audit_retention {
+                    app.keep_audit(age, stop.clone()).await;
+                }
+                Ok(())
+            },
+            async {
+                app.watch_proxies(stop.clone()).await;
+                Ok(())
+            },
+            http.serve(app.clone(), http_settings, stop.clone()),
+            internal.serve(app.clone(), internal_access, stop.clone()),
+            xds.serve(app.clone(), tls, settings, stop.clone()),
         )
     });
     tokio::select! {
@@ -102,7 +162,9 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
             }
         }
     }
-    store.close().await?;
+    if let Err(e) = store.close().await {
+        tracing::warn!(error = &e as &dyn std::error::Error, "cannot close the database");
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -113,7 +175,7 @@ fn bound<T>(socket: std::io::Result<T>, address: SocketAddr, variable: &str) -> 
 
 impl Welcome {
     fn text(&self) -> String {
-        let Self { http, xds, auth, tls, admin, made_up } = self;
+        let Self { http, xds, auth, tls, admin, made_up, is_open } = self;
         let tls = if *tls { ", over TLS" } else { "" };
         let auth = match auth {
             NodeAuth::None => "",
@@ -135,6 +197,11 @@ impl Welcome {
                 text,
                 "  Sign in        {name} / {}   (shown this once)",
                 password.expose_secret()
+            ),
+            None if *is_open => writeln!(
+                text,
+                "  Sign in        nobody can yet: register, and be the administrator\n\
+                 \x20                POST http://{http}/api/v1/auth/register"
             ),
             None => writeln!(text, "  Sign in        {admin}, with the password you know"),
         }

@@ -35,7 +35,8 @@ pub(super) fn compile(service: &Service, sources: &Sources, resources: &mut Vec<
         resources.push(Resource::encode(ResourceType::Endpoint, name.as_str(), &endpoints));
         cluster = cluster.requiring(ResourceType::Endpoint, name);
     }
-    if let Some(UpstreamTls { verification: Verification::Authority(pem), .. }) = &service.spec.tls
+    if let Some(UpstreamTls { verification: Verification::Authority(pem), .. }) =
+        service.spec.encrypted()
     {
         let name = names::authority(service);
         let secret = authority(&name, pem.as_str());
@@ -73,12 +74,12 @@ fn cluster(
         dns_lookup_family: DnsLookupFamily::V4Preferred.into(),
         connect_timeout: Some(wire::duration(spec.timeouts.connect)),
         lb_policy: lb_policy.into(),
-        health_checks: spec.health_check.iter().map(|c| health_check(c, service)).collect(),
-        transport_socket: spec.tls.as_ref().map(|tls| transport_socket(tls, service, sources)),
+        health_checks: spec.probed().into_iter().map(|c| health_check(c, service)).collect(),
+        transport_socket: spec.encrypted().map(|tls| transport_socket(tls, service, sources)),
         typed_extension_protocol_options: match spec.protocol {
             // One entry: a map with more would be encoded in an order of chance.
             Protocol::Http(version) => [http_options(version, service)].into(),
-            Protocol::Tcp => Default::default(),
+            Protocol::Tcp | Protocol::Udp => Default::default(),
         },
         ..Default::default()
     }
@@ -149,7 +150,9 @@ fn health_check(check: &HealthCheck, service: &Service) -> envoy_core::HealthChe
             .into(),
             ..Default::default()
         }),
-        (None, _) | (Some(_), Protocol::Tcp) => HealthChecker::TcpHealthCheck(Default::default()),
+        (None, _) | (Some(_), Protocol::Tcp | Protocol::Udp) => {
+            HealthChecker::TcpHealthCheck(Default::default())
+        }
     };
     envoy_core::HealthCheck {
         timeout: Some(wire::duration(check.timeout)),
@@ -206,7 +209,7 @@ fn transport_socket(
             alpn_protocols: match service.spec.protocol {
                 Protocol::Http(HttpVersion::Http2) => vec!["h2".to_owned()],
                 Protocol::Http(HttpVersion::Http1) => vec!["http/1.1".to_owned()],
-                Protocol::Tcp => vec![],
+                Protocol::Tcp | Protocol::Udp => vec![],
             },
             validation_context_type: validation,
             ..Default::default()

@@ -12,7 +12,7 @@ use envoy_types::util::pack_any;
 use marchproxy_xds::{Resource, ResourceType};
 
 use super::sources::ON_DEMAND;
-use super::{Checked, Sources, names, wire};
+use super::{Checked, Sources, certificates, names, wire};
 use crate::model::{Host, Listener, ListenerProtocol, Service};
 
 /// Compiles one listener.
@@ -37,18 +37,29 @@ pub(super) fn compile(listener: &Listener, checked: &Checked<'_>) -> Resource {
             )
         }
     };
+    let certificate = listener.spec.certificate.map(|id| checked.certificate(id));
     let message = envoy_listener::Listener {
         name: name.clone(),
         address: Some(wire::address(&Host::Ip(listener.spec.address), listener.spec.port)),
         filter_chains: vec![envoy_listener::FilterChain {
             filters: vec![filter],
+            transport_socket: certificate.map(|certificate| {
+                certificates::transport_socket(listener, certificate, checked.sources)
+            }),
             ..Default::default()
         }],
         traffic_direction: envoy_core::TrafficDirection::Inbound.into(),
         ..Default::default()
     };
     let (resource_type, required) = requires;
-    Resource::encode(ResourceType::Listener, name, &message).requiring(resource_type, required)
+    let resource = Resource::encode(ResourceType::Listener, name, &message);
+    let resource = resource.requiring(resource_type, required);
+    match certificate {
+        None => resource,
+        Some(certificate) => {
+            resource.requiring(ResourceType::Secret, names::certificate(certificate))
+        }
+    }
 }
 
 /// Reads requests and routes them by the listener's route configuration.

@@ -6,8 +6,10 @@
 //! Envoy would only trip over at run time is checked here.
 
 mod api_listeners;
+mod certificates;
 mod clusters;
 mod listeners;
+mod mappings;
 pub mod names;
 mod routes;
 mod runtime;
@@ -22,8 +24,8 @@ pub use sources::{REST_BY, Sources};
 
 use crate::error::Error;
 use crate::model::{
-    DesiredState, Invalid, Listener, ListenerId, ListenerProtocol, Protocol, Route, Service,
-    ServiceId,
+    Certificate, CertificateId, DesiredState, Invalid, Listener, ListenerId, ListenerProtocol,
+    Mapping, MappingId, Protocol, Route, Service, ServiceId,
 };
 
 /// The types of resources that a snapshot may hold, in push order.
@@ -67,6 +69,14 @@ pub enum CompileError {
         /// The service.
         service: String,
     },
+    /// A listener hands connections on to a service that takes none.
+    #[error("listener {listener} hands connections on to service {service}, which takes datagrams")]
+    NotTcp {
+        /// The listener.
+        listener: String,
+        /// The service.
+        service: String,
+    },
     /// A route stands on a listener that reads no requests.
     #[error("route {route} is on listener {listener}, which is not HTTP")]
     NotRouted {
@@ -75,6 +85,17 @@ pub enum CompileError {
         /// The listener.
         listener: String,
     },
+    /// Two secrets would have one name.
+    #[error("certificate {certificate} is called as the authority of service {service}")]
+    SecretClash {
+        /// The certificate.
+        certificate: String,
+        /// The service.
+        service: String,
+    },
+    /// A certificate whose key nobody opened: a fault of ours.
+    #[error("the key of certificate {0} is sealed")]
+    Sealed(String),
     /// Something refers to what is not there.
     #[error("{what} refers to a {kind} that is not in this group")]
     Dangling {
@@ -92,22 +113,26 @@ impl From<CompileError> for Error {
     fn from(e: CompileError) -> Self {
         let field = match &e {
             CompileError::PortClash { .. } => "port",
-            CompileError::HostClash { .. } => "name",
-            CompileError::NotHttp { .. } => "protocol",
+            CompileError::HostClash { .. } | CompileError::SecretClash { .. } => "name",
+            CompileError::NotHttp { .. } | CompileError::NotTcp { .. } => "protocol",
             CompileError::NotRouted { .. } => "listener",
             CompileError::Dangling { kind, .. } => kind,
-            CompileError::Inconsistent(_) => return Self::internal(e),
+            CompileError::Inconsistent(_) | CompileError::Sealed(_) => return Self::internal(e),
         };
         Self::Invalid(Invalid::new(field, e))
     }
 }
 
 /// A desired state whose references are known to hold.
+///
+/// Of services, mappings and certificates it has those that are active.
 struct Checked<'a> {
     sources: &'a Sources,
     services: BTreeMap<ServiceId, &'a Service>,
     listeners: BTreeMap<ListenerId, &'a Listener>,
     routes: Vec<&'a Route>,
+    mappings: BTreeMap<MappingId, &'a Mapping>,
+    certificates: BTreeMap<CertificateId, &'a Certificate>,
 }
 
 /// Compiles what one node group's proxies are to be given over ADS.
@@ -121,8 +146,11 @@ pub fn compile(state: &DesiredState) -> Result<Snapshot, CompileError> {
 pub fn compile_for(state: &DesiredState, sources: &Sources) -> Result<Snapshot, CompileError> {
     let checked = Checked::new(state, sources)?;
     let mut resources: Vec<Resource> = vec![runtime::layer(&state.group)];
-    for service in checked.services.values() {
+    for service in checked.services.values().filter(|s| s.spec.protocol != Protocol::Udp) {
         clusters::compile(service, sources, &mut resources);
+    }
+    for certificate in checked.certificates.values() {
+        resources.push(certificates::compile(certificate)?);
     }
     for listener in checked.listeners.values() {
         resources.push(listeners::compile(listener, &checked));
@@ -131,6 +159,9 @@ pub fn compile_for(state: &DesiredState, sources: &Sources) -> Result<Snapshot, 
             resources.push(routes::compile(listener, &hosts, &checked));
             resources.extend(api_listeners::compile(listener, &hosts, &checked));
         }
+    }
+    if !state.group.spec.is_active {
+        resources.truncate(1); // The layer stays: Envoys ask for it by name.
     }
     Ok(Snapshot::new(state.group.revision.as_u64(), resources)?)
 }
@@ -141,23 +172,45 @@ impl<'a> Checked<'a> {
         routes.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
         let checked = Self {
             sources,
-            services: state.services.iter().map(|service| (service.id, service)).collect(),
+            services: state
+                .services
+                .iter()
+                .filter(|service| service.spec.is_active)
+                .map(|service| (service.id, service))
+                .collect(),
             listeners: state.listeners.iter().map(|listener| (listener.id, listener)).collect(),
             routes,
+            mappings: state
+                .mappings
+                .iter()
+                .filter(|mapping| mapping.spec.is_active)
+                .map(|mapping| (mapping.id, mapping))
+                .collect(),
+            certificates: state
+                .certificates
+                .iter()
+                .filter(|certificate| certificate.spec.is_active)
+                .map(|certificate| (certificate.id, certificate))
+                .collect(),
         };
+        certificates::check(&checked)?;
         checked.check_listeners()?;
         checked.check_routes()?;
+        mappings::check(state)?;
         Ok(checked)
     }
 
     fn check_listeners(&self) -> Result<(), CompileError> {
         let mut by_port: HashMap<u16, Vec<&Listener>> = HashMap::new();
         for listener in self.listeners.values() {
-            if let ListenerProtocol::Tcp(service) = listener.spec.protocol
-                && !self.services.contains_key(&service)
+            if let ListenerProtocol::Tcp(service) = listener.spec.protocol {
+                self.check_tcp(listener, service)?;
+            }
+            if let Some(id) = listener.spec.certificate
+                && !self.certificates.contains_key(&id)
             {
                 let what = format!("listener {}", listener.spec.name);
-                return Err(CompileError::Dangling { what, kind: "service" });
+                return Err(CompileError::Dangling { what, kind: "certificate" });
             }
             let port = listener.spec.port.get();
             let same_port = by_port.entry(port).or_default();
@@ -168,6 +221,21 @@ impl<'a> Checked<'a> {
             same_port.push(listener);
         }
         Ok(())
+    }
+
+    fn check_tcp(&self, listener: &Listener, service: ServiceId) -> Result<(), CompileError> {
+        match self.services.get(&service) {
+            None => {
+                let what = format!("listener {}", listener.spec.name);
+                Err(CompileError::Dangling { what, kind: "service" })
+            }
+            Some(service) if service.spec.protocol == Protocol::Udp => {
+                let (listener, service) = (&listener.spec.name, &service.spec.name);
+                let (listener, service) = (listener.to_string(), service.to_string());
+                Err(CompileError::NotTcp { listener, service })
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     fn check_routes(&self) -> Result<(), CompileError> {
@@ -183,13 +251,18 @@ impl<'a> Checked<'a> {
             }
             for service in route.spec.services() {
                 let service = self.services.get(&service).ok_or_else(|| dangling("service"))?;
-                if service.spec.protocol == Protocol::Tcp {
+                if !service.spec.speaks_http() {
                     let service = service.spec.name.to_string();
                     return Err(CompileError::NotHttp { route: name(), service });
                 }
             }
         }
         Ok(())
+    }
+
+    /// The certificate of this id, which the check has seen.
+    fn certificate(&self, id: CertificateId) -> &'a Certificate {
+        self.certificates.get(&id).expect("references were checked")
     }
 
     /// The service of this id, which the check has seen.

@@ -2,7 +2,7 @@
 //!
 //! Dashboards and stats of existing installations refer to these names.
 
-use crate::model::{Listener, ListenerProtocol, Service};
+use crate::model::{Certificate, Listener, ListenerProtocol, Mapping, Service};
 
 /// The one runtime layer; the bootstrap asks for it by this name.
 pub const RUNTIME_LAYER: &str = "marchproxy_runtime";
@@ -17,6 +17,11 @@ pub fn authority(service: &Service) -> String {
     format!("{}_ca", cluster(service))
 }
 
+/// A certificate and its key.
+pub fn certificate(certificate: &Certificate) -> String {
+    certificate.spec.name.to_string()
+}
+
 /// A listener.
 pub fn listener(listener: &Listener) -> String {
     listener.spec.name.to_string()
@@ -29,6 +34,12 @@ pub fn route_configuration(listener: &Listener) -> String {
     } else {
         format!("routes_{}", listener.spec.name) // no name makes it the default one's
     }
+}
+
+/// The route of a mapping from one of its sources, or from whoever asks.
+pub fn mapped_route(mapping: &Mapping, source: Option<&Service>, destination: &Service) -> String {
+    let source = source.map_or("all".to_owned(), |source| source.id.to_string());
+    format!("route_{}_{source}_{}", mapping.id, destination.id)
 }
 
 /// The prefix of a listener's statistics.

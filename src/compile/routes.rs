@@ -2,8 +2,9 @@
 //!
 //! Each host has a virtual host of its own, with all routes that name it in
 //! the order that they are asked: by priority, then the narrower path, then
-//! the one that looks at more, then by name. Last comes the service of that
-//! name, on the default listener. Ports in `Host` are left aside.
+//! the one that looks at more, then by name. Last comes, on the default
+//! listener, where a mapping leads, or else the service of that name. Ports in
+//! `Host` are left aside.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -13,10 +14,11 @@ use envoy_types::pb::envoy::config::route::v3 as envoy_route;
 use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use marchproxy_xds::{Resource, ResourceType};
 
+use super::mappings::{self, Mapped};
 use super::{Checked, CompileError, names, wire};
 use crate::model::{
-    Forward, HeaderMatch, HttpMethod, Listener, PathMatch, Protocol, Redirect, RedirectCode,
-    Retries, RetryOn, Route, RouteAction, Service, TextMatch, Timeout,
+    Forward, HeaderMatch, HttpMethod, Listener, PathMatch, Redirect, RedirectCode, Retries,
+    RetryOn, Route, RouteAction, Service, TextMatch, Timeout,
 };
 
 /// How long a request may stand still in Envoy, if it is not told otherwise.
@@ -26,6 +28,7 @@ const STREAM_IDLE: Duration = Duration::from_secs(5 * 60);
 #[derive(Default)]
 pub(super) struct Answers<'a> {
     routes: Vec<&'a Route>,
+    mapped: Option<Mapped<'a>>,
     service: Option<&'a Service>,
 }
 
@@ -63,7 +66,10 @@ pub(super) fn by_host<'a>(
         }
     }
     if listener.is_default {
-        let http = |s: &&&Service| matches!(s.spec.protocol, Protocol::Http(_));
+        for (host, mapped) in mappings::by_host(checked) {
+            hosts.entry(host).or_default().mapped = Some(mapped);
+        }
+        let http = |s: &&&Service| s.spec.speaks_http();
         for service in checked.services.values().filter(http) {
             let host = service.spec.name.as_str().to_ascii_lowercase();
             let answers = hosts.entry(host.clone()).or_default();
@@ -92,7 +98,17 @@ impl<'a> Answers<'a> {
     /// The services that requests for the host may go to.
     pub(super) fn services(&self, checked: &Checked<'a>) -> Vec<&'a Service> {
         let routed = self.routes.iter().flat_map(|route| route.spec.services());
-        routed.map(|id| checked.service(id)).chain(self.service).collect()
+        routed
+            .map(|id| checked.service(id))
+            .chain(self.rest().map(|(_, service)| service))
+            .collect()
+    }
+
+    /// Where goes what no route takes, and what that is called.
+    fn rest(&self) -> Option<(String, &'a Service)> {
+        let mapped = self.mapped.as_ref().map(|mapped| (mapped.name.clone(), mapped.service));
+        let named = |service: &'a Service| (format!("service:{}", service.spec.name), service);
+        mapped.or_else(|| self.service.map(named))
     }
 }
 
@@ -105,17 +121,17 @@ fn virtual_host(
     envoy_route::VirtualHost {
         name: host.to_owned(),
         domains: vec![host.to_owned()],
-        routes: routes.chain(answers.service.map(by_name)).collect(),
+        routes: routes.chain(answers.rest().map(|(name, to)| whole(name, to))).collect(),
         ..Default::default()
     }
 }
 
-/// The route of a service that is asked for by its name.
-fn by_name(service: &Service) -> envoy_route::Route {
+/// A route of all requests to one service.
+fn whole(name: String, service: &Service) -> envoy_route::Route {
     use envoy_route::route_action::ClusterSpecifier;
     use envoy_route::route_match::PathSpecifier;
     envoy_route::Route {
-        name: format!("service:{}", service.spec.name),
+        name,
         r#match: Some(envoy_route::RouteMatch {
             path_specifier: Some(PathSpecifier::Prefix("/".to_owned())),
             ..Default::default()

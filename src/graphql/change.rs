@@ -6,6 +6,7 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject
 use super::app_and_actor;
 use super::global_id::GlobalId as _;
 use super::parse::number;
+use super::payload::{UserErrorObject, payloads};
 use super::scalars::int;
 use super::xds_nodes::{RefusalObject, XdsNodeObject};
 use crate::app::{Change, NodeProgress, Outcome, Progress, Quorum, WaitFor};
@@ -22,6 +23,7 @@ pub(super) struct WaitForInput {
     timeout_ms: i64,
 }
 
+/// How many of the proxies are waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "Quorum", remote = "Quorum")]
 pub(super) enum QuorumEnum {
@@ -58,22 +60,26 @@ pub(super) enum StandingEnum {
 }
 
 /// The part that the payloads of all mutations share.
-#[derive(SimpleObject)]
+#[derive(Default, SimpleObject)]
 #[graphql(name = "ChangeResult")]
 pub(super) struct ChangeObject {
-    /// The group that the change was made in.
-    node_group_id: ID,
+    /// The group that the change was made in; null if there was none.
+    node_group_id: Option<ID>,
     /// How many changes the group has seen.
-    revision: i64,
+    revision: Option<i64>,
     /// The version of the group's snapshot: a hash of its content.
-    version: String,
+    version: Option<String>,
     /// What the proxies said to it; null if the mutation was not to wait.
     rollout: Option<ChangeRollout>,
+    /// Why nothing was changed, if you can mend it. Who does not ask for this gets it
+    /// among the errors of the answer.
+    pub(super) user_errors: Vec<UserErrorObject>,
 }
 
 /// What a group's proxies said to a change, as far as it was waited for.
 #[derive(SimpleObject)]
 pub(super) struct ChangeRollout {
+    /// What came of waiting.
     outcome: OutcomeEnum,
     #[graphql(flatten)]
     progress: ProgressObject,
@@ -82,16 +88,29 @@ pub(super) struct ChangeRollout {
 /// Something to be deleted.
 #[derive(InputObject)]
 pub(super) struct DeleteInput {
+    /// What is to go.
+    pub(super) id: ID,
+    /// The `revision` that you have seen: `CONFLICT` if it was changed since.
+    pub(super) if_revision: i64,
+}
+
+/// Something that is to be good no more.
+#[derive(InputObject)]
+pub(super) struct RevokeInput {
+    /// What is to be good no more.
     pub(super) id: ID,
 }
 
 /// Something that was deleted.
-#[derive(SimpleObject)]
+#[derive(Default, SimpleObject)]
 pub(super) struct DeletePayload {
-    pub(super) deleted_id: ID,
+    /// What is gone.
+    pub(super) deleted_id: Option<ID>,
     #[graphql(flatten)]
     pub(super) change: ChangeObject,
 }
+
+payloads!(DeletePayload.change.user_errors);
 
 /// How far a group's connected proxies are with a revision.
 pub(super) struct ProgressObject(pub(super) Progress);
@@ -127,10 +146,11 @@ impl ChangeObject {
             }
         };
         Ok(Self {
-            node_group_id: change.group.global(),
-            revision: change.revision.into(),
-            version: change.version,
+            node_group_id: Some(change.group.global()),
+            revision: Some(change.revision.into()),
+            version: Some(change.version),
             rollout,
+            user_errors: vec![],
         })
     }
 }
@@ -142,14 +162,17 @@ impl ProgressObject {
         int(self.0.nodes.len())
     }
 
+    /// How many hold all of it.
     async fn acked(&self) -> i32 {
         int(self.0.count(Standing::Acked))
     }
 
+    /// How many refuse some of it.
     async fn nacked(&self) -> i32 {
         int(self.0.count(Standing::Nacked))
     }
 
+    /// How many have not answered to all of it yet.
     async fn pending(&self) -> i32 {
         int(self.0.count(Standing::Pending))
     }
@@ -160,12 +183,15 @@ impl ProgressObject {
     }
 }
 
+/// How far one proxy is with a change.
 #[Object(name = "NodeProgress")]
 impl NodeProgressObject {
+    /// The proxy.
     async fn node(&self) -> XdsNodeObject {
         XdsNodeObject(self.0.node.clone())
     }
 
+    /// How it stands towards the change.
     async fn standing(&self) -> StandingEnum {
         self.0.standing.into()
     }

@@ -17,9 +17,8 @@ const UNREADABLE: &[&str] = &["Failed to parse", "Invalid value", "Expected inpu
 
 impl From<Error> for async_graphql::Error {
     fn from(error: Error) -> Self {
-        if let Error::Internal(_) = &error {
-            let cause = error.source();
-            tracing::error!(error = cause, "an operation failed");
+        if let Some(cause) = error.source() {
+            tracing::error!(error = cause, reason = %error, "an operation failed");
         }
         let (code, path) = (error.codes().graphql, Value::from(error.path().to_vec()));
         let mut coded = Self::new_with_source(error);

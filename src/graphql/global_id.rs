@@ -5,7 +5,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 
 use crate::model::{
-    At as _, Invalid, ListenerId, NodeGroupId, NodeTokenId, RouteId, ServiceId, UserId,
+    ApiTokenId, At as _, CertificateId, Invalid, InvitationId, ListenerId, MappingId, NodeGroupId,
+    NodeTokenId, ProxyId, RouteId, ServiceId, SnapshotId, UserId,
 };
 use crate::nodes::NodeId;
 
@@ -37,6 +38,14 @@ pub(super) trait GlobalId: Sized {
     }
 }
 
+/// Which type an id names that a client sent in `field`.
+pub(super) fn type_of(id: &ID, field: &str) -> Result<String, Invalid> {
+    let text = BASE64.decode(id.as_bytes()).ok().and_then(|b| String::from_utf8(b).ok());
+    let parts = text.as_deref().and_then(|text| text.strip_prefix("v1:")?.split_once(':'));
+    let (of, _) = parts.ok_or_else(|| Invalid::new(field, "is not a global id"))?;
+    Ok(of.to_owned())
+}
+
 /// Reads an id that a client may have sent in `field`.
 pub(super) fn optional<T: GlobalId>(id: Option<&ID>, field: &str) -> Result<Option<T>, Invalid> {
     id.map(|id| T::parse(id, field)).transpose()
@@ -59,11 +68,17 @@ macro_rules! global_ids {
 }
 
 global_ids! {
+    ApiTokenId: "ApiToken",
+    CertificateId: "Certificate",
+    InvitationId: "Invitation",
     ListenerId: "Listener",
+    MappingId: "Mapping",
     NodeGroupId: "NodeGroup",
     NodeTokenId: "NodeToken",
+    ProxyId: "Proxy",
     RouteId: "Route",
     ServiceId: "Service",
+    SnapshotId: "Snapshot",
     UserId: "User",
 }
 

@@ -3,17 +3,19 @@
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, Result, SimpleObject};
 
 use super::app_and_actor;
+use super::certificates::CertificateObject;
 use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
 use super::global_id::{GlobalId as _, optional};
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
 use super::parse::{in_input, number, replaced};
+use super::payload::{answer, answer_or, payloads};
 use super::scalars::Time;
 use super::services::ServiceObject;
 use crate::app::NewListener;
 use crate::model::{
-    At as _, Invalid, Listener, ListenerChange, ListenerId, ListenerProtocol, ListenerSpec,
-    NodeGroupId, ServiceId,
+    At as _, CertificateId, Invalid, Listener, ListenerChange, ListenerId, ListenerProtocol,
+    ListenerSpec, NodeGroupId, ServiceId,
 };
 
 #[derive(Default)]
@@ -22,6 +24,7 @@ pub(super) struct ListenerQuery;
 #[derive(Default)]
 pub(super) struct ListenerMutation;
 
+/// A listener to be made.
 #[derive(InputObject)]
 pub(super) struct CreateListenerInput {
     /// The node group; the default one if not said.
@@ -36,25 +39,39 @@ pub(super) struct CreateListenerInput {
     /// The service that every connection is handed on to; without one the
     /// listener reads HTTP requests and routes them.
     tcp_service: Option<ID>,
+    /// The certificate that it proves itself with: connections are encrypted (TLS).
+    certificate: Option<ID>,
 }
 
 /// What to change; what is left out stays as it is.
 #[derive(InputObject)]
 pub(super) struct UpdateListenerInput {
+    /// The listener.
     id: ID,
+    /// The `revision` that you have seen: `CONFLICT` if it was changed since.
+    if_revision: i64,
+    /// Unique in its group.
     name: Option<String>,
+    /// The IP address that proxies bind.
     address: Option<String>,
+    /// The port that they bind, 1 to 65535.
     port: Option<i64>,
     /// Null makes it HTTP.
     tcp_service: MaybeUndefined<ID>,
+    /// Null: connections are not encrypted.
+    certificate: MaybeUndefined<ID>,
 }
 
-#[derive(SimpleObject)]
+/// What became of a listener.
+#[derive(Default, SimpleObject)]
 pub(super) struct ListenerPayload {
-    listener: ListenerObject,
+    /// As it is since; with `CONFLICT`, as somebody else has made it.
+    listener: Option<ListenerObject>,
     #[graphql(flatten)]
     change: ChangeObject,
 }
+
+payloads!(ListenerPayload.change.user_errors);
 
 pub(super) struct ListenerObject(pub(super) Listener);
 
@@ -102,12 +119,15 @@ impl ListenerMutation {
         input: CreateListenerInput,
         wait_for: Option<WaitForInput>,
     ) -> Result<ListenerPayload> {
-        let (app, actor) = app_and_actor(ctx)?;
-        let wait = WaitForInput::parse(wait_for)?;
-        let new = in_input(input.parse())?;
-        let (listener, change) = in_input(app.create_listener(actor, new).await)?;
-        let change = ChangeObject::after(ctx, change, wait).await?;
-        Ok(ListenerPayload { listener: ListenerObject(listener), change })
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let wait = WaitForInput::parse(wait_for)?;
+            let new = in_input(input.parse())?;
+            let (listener, change) = in_input(app.create_listener(actor, new).await)?;
+            let change = ChangeObject::after(ctx, change, wait).await?;
+            Ok(ListenerPayload { listener: Some(ListenerObject(listener)), change })
+        };
+        answer(ctx, done).await
     }
 
     /// Changes a listener.
@@ -117,12 +137,20 @@ impl ListenerMutation {
         input: UpdateListenerInput,
         wait_for: Option<WaitForInput>,
     ) -> Result<ListenerPayload> {
-        let (app, actor) = app_and_actor(ctx)?;
-        let wait = WaitForInput::parse(wait_for)?;
-        let (id, change) = in_input(input.parse())?;
-        let (listener, change) = in_input(app.update_listener(actor, id, change).await)?;
-        let change = ChangeObject::after(ctx, change, wait).await?;
-        Ok(ListenerPayload { listener: ListenerObject(listener), change })
+        let id = input.id.clone();
+        let current = async {
+            let listener = ListenerQuery.listener(ctx, id).await?;
+            Ok(ListenerPayload { listener: Some(listener), ..Default::default() })
+        };
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let wait = WaitForInput::parse(wait_for)?;
+            let (id, change) = in_input(input.parse())?;
+            let (listener, change) = in_input(app.update_listener(actor, id, change).await)?;
+            let change = ChangeObject::after(ctx, change, wait).await?;
+            Ok(ListenerPayload { listener: Some(ListenerObject(listener)), change })
+        };
+        answer_or(ctx, done, current).await
     }
 
     /// Deletes a listener. `IN_USE` while a route is on it.
@@ -132,12 +160,16 @@ impl ListenerMutation {
         input: DeleteInput,
         wait_for: Option<WaitForInput>,
     ) -> Result<DeletePayload> {
-        let (app, actor) = app_and_actor(ctx)?;
-        let wait = WaitForInput::parse(wait_for)?;
-        let id = in_input(ListenerId::parse(&input.id, "id"))?;
-        let change = app.delete_listener(actor, id).await?;
-        let change = ChangeObject::after(ctx, change, wait).await?;
-        Ok(DeletePayload { deleted_id: input.id, change })
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let wait = WaitForInput::parse(wait_for)?;
+            let id = in_input(ListenerId::parse(&input.id, "id"))?;
+            let expected = Some(input.if_revision.into());
+            let change = in_input(app.delete_listener(actor, id, expected).await)?;
+            let change = ChangeObject::after(ctx, change, wait).await?;
+            Ok(DeletePayload { deleted_id: Some(input.id), change })
+        };
+        answer(ctx, done).await
     }
 }
 
@@ -151,6 +183,7 @@ impl CreateListenerInput {
                 address: self.address.parse().map_err(|_| not_an_address())?,
                 port: number(self.port).at("port")?,
                 protocol: service.map_or(ListenerProtocol::Http, ListenerProtocol::Tcp),
+                certificate: optional(self.certificate.as_ref(), "certificate")?,
             },
         })
     }
@@ -160,6 +193,7 @@ impl UpdateListenerInput {
     fn parse(self) -> Result<(ListenerId, ListenerChange), Invalid> {
         let service = replaced(self.tcp_service, |id| ServiceId::parse(&id, "tcpService"))?;
         let change = ListenerChange {
+            if_revision: Some(self.if_revision.into()),
             name: self.name.map(|name| name.try_into().at("name")).transpose()?,
             address: self
                 .address
@@ -168,6 +202,7 @@ impl UpdateListenerInput {
             port: self.port.map(|port| number(port).at("port")).transpose()?,
             protocol: service
                 .map(|service| service.map_or(ListenerProtocol::Http, ListenerProtocol::Tcp)),
+            certificate: replaced(self.certificate, |id| CertificateId::parse(&id, "certificate"))?,
         };
         Ok((ListenerId::parse(&self.id, "id")?, change))
     }
@@ -180,14 +215,17 @@ fn not_an_address() -> Invalid {
 /// Where proxies accept traffic.
 #[Object(name = "Listener")]
 impl ListenerObject {
-    async fn id(&self) -> ID {
+    /// Its global id.
+    pub(super) async fn id(&self) -> ID {
         self.0.id.global()
     }
 
+    /// Unique in its group.
     async fn name(&self) -> &str {
         self.0.spec.name.as_str()
     }
 
+    /// The node group that it belongs to.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
@@ -198,10 +236,12 @@ impl ListenerObject {
         self.0.is_default
     }
 
+    /// The IP address that proxies bind.
     async fn address(&self) -> String {
         self.0.spec.address.to_string()
     }
 
+    /// The port that they bind.
     async fn port(&self) -> i32 {
         self.0.spec.port.into()
     }
@@ -215,10 +255,26 @@ impl ListenerObject {
         }
     }
 
+    /// What it proves itself with; null if connections are not encrypted.
+    async fn certificate(&self, ctx: &Context<'_>) -> Result<Option<CertificateObject>> {
+        let (app, actor) = app_and_actor(ctx)?;
+        match self.0.spec.certificate {
+            None => Ok(None),
+            Some(id) => Ok(Some(CertificateObject(app.certificate(actor, id).await?))),
+        }
+    }
+
+    /// The group's revision at which it was last changed; goes into `ifRevision`.
+    async fn revision(&self) -> i64 {
+        self.0.revision.into()
+    }
+
+    /// When it was made.
     async fn created_at(&self) -> Time {
         Time(self.0.created_at)
     }
 
+    /// When it was last changed.
     async fn updated_at(&self) -> Time {
         Time(self.0.updated_at)
     }

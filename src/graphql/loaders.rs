@@ -73,7 +73,8 @@ impl Loader<Asked<ListenerId>> for ByActor {
 fn by_actor<K: Copy>(keys: &[Asked<K>]) -> Vec<(Actor, Vec<K>)> {
     let mut groups: HashMap<_, (Actor, Vec<K>)> = HashMap::new();
     for Asked { actor, key } in keys {
-        let group = groups.entry(actor.user).or_insert_with(|| (actor.clone(), vec![]));
+        let group =
+            groups.entry((actor.user, actor.via())).or_insert_with(|| (actor.clone(), vec![]));
         group.1.push(*key);
     }
     groups.into_values().collect()
@@ -81,7 +82,9 @@ fn by_actor<K: Copy>(keys: &[Asked<K>]) -> Vec<(Actor, Vec<K>)> {
 
 impl<K: PartialEq> PartialEq for Asked<K> {
     fn eq(&self, other: &Self) -> bool {
-        self.key == other.key && self.actor.user == other.actor.user
+        self.key == other.key
+            && self.actor.user == other.actor.user
+            && self.actor.via() == other.actor.via()
     }
 }
 
@@ -91,5 +94,6 @@ impl<K: Hash> Hash for Asked<K> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.key.hash(state);
         self.actor.user.hash(state);
+        self.actor.via().hash(state);
     }
 }

@@ -30,7 +30,9 @@ pub(super) struct ClusterLoadObject {
 #[derive(SimpleObject)]
 #[graphql(name = "XdsDropped")]
 pub(super) struct DroppedObject {
+    /// Why, in the words of the drop policy.
     category: String,
+    /// How many requests.
     dropped: f64,
 }
 
@@ -68,6 +70,7 @@ pub(super) struct LoadCountsObject {
 #[derive(SimpleObject)]
 #[graphql(name = "XdsLoadMetric")]
 pub(super) struct LoadMetricObject {
+    /// Which figure.
     name: String,
     /// How many answers said something of it.
     requests: f64,

@@ -4,33 +4,48 @@
 //! operation in `app/` is called, and what comes back is presented. One file
 //! for each noun holds its object, its inputs, its queries and its mutations.
 
+mod api_tokens;
+mod audit;
+mod certificates;
 mod change;
+mod cookies;
 mod errors;
 mod global_id;
+mod guard;
+mod invitations;
+mod licence;
 mod listeners;
 mod loaders;
 mod loads;
+mod mappings;
+mod measured;
+mod node;
 mod node_groups;
 mod node_tokens;
 mod page;
 mod parse;
+mod payload;
+mod proxies;
 mod routes;
 mod scalars;
 mod services;
 mod sign_in;
 mod snapshots;
 mod subscription;
+#[cfg(test)]
+mod tests;
+mod users;
 mod xds_nodes;
 
 use async_graphql::{Context, MergedObject, Schema};
-use chrono::{DateTime, Utc};
-use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
-use crate::auth::Actor;
+use crate::app::{App, Authenticated};
+use crate::auth::{Actor, Origin};
 use crate::error::{Error, Result};
 
+pub use cookies::{CookieJar, REQUESTED_BY, access_token};
 pub use errors::refusal;
+pub use guard::Introspection;
 pub use subscription::Subscription;
 
 /// The schema that is served.
@@ -45,14 +60,23 @@ const MOST_DIRECTIVES: usize = 50;
 #[derive(Default, MergedObject)]
 #[graphql(name = "Query")]
 pub struct Query(
+    node::NodeQuery,
     sign_in::SignInQuery,
+    users::UserQuery,
+    api_tokens::ApiTokenQuery,
+    invitations::InvitationQuery,
+    audit::AuditQuery,
     node_groups::NodeGroupQuery,
     node_tokens::NodeTokenQuery,
     services::ServiceQuery,
     routes::RouteQuery,
     listeners::ListenerQuery,
+    certificates::CertificateQuery,
+    mappings::MappingQuery,
+    proxies::ProxyQuery,
     xds_nodes::XdsNodeQuery,
     snapshots::SnapshotQuery,
+    licence::LicenceQuery,
 );
 
 /// What can be changed.
@@ -60,26 +84,24 @@ pub struct Query(
 #[graphql(name = "Mutation")]
 pub struct Mutation(
     sign_in::SignInMutation,
+    users::UserMutation,
+    api_tokens::ApiTokenMutation,
+    invitations::InvitationMutation,
     node_groups::NodeGroupMutation,
     node_tokens::NodeTokenMutation,
     services::ServiceMutation,
     routes::RouteMutation,
     listeners::ListenerMutation,
+    certificates::CertificateMutation,
+    snapshots::SnapshotMutation,
+    mappings::MappingMutation,
 );
 
-/// Who asks, and until when their token lets them.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// Who.
-    pub actor: Actor,
-    /// When the token ends, and what was subscribed with it.
-    pub expires_at: DateTime<Utc>,
-}
-
-/// Builds the schema over `app`; subscriptions end at `stop`.
-pub fn schema(app: App, stop: CancellationToken) -> ApiSchema {
+/// Builds the schema over `app`.
+pub fn schema(app: App, introspection: Introspection) -> ApiSchema {
     let loaders = loaders::Loaders::new(&app);
-    builder().data(app).data(stop).data(loaders).finish()
+    let guarded = builder().extension(guard::Guarded(introspection));
+    guarded.data(app).data(loaders).finish()
 }
 
 /// The schema's SDL, as clients get it.
@@ -92,6 +114,7 @@ pub fn sdl() -> String {
 fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query::default(), Mutation::default(), Subscription)
         .extension(errors::CodedErrors)
+        .extension(measured::Measured)
         .limit_depth(DEEPEST)
         .limit_complexity(MOST_COMPLEX)
         .limit_directives(MOST_DIRECTIVES)
@@ -99,9 +122,14 @@ fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
 
 /// The operations, and who asks for one: what each resolver starts with.
 fn app_and_actor<'a>(ctx: &Context<'a>) -> Result<(&'a App, &'a Actor)> {
-    let caller = ctx.data_opt::<Caller>();
+    let caller = ctx.data_opt::<Authenticated>();
     let caller = caller.ok_or(Error::Unauthenticated("send `Authorization: Bearer <token>`"))?;
     Ok((app(ctx), &caller.actor))
+}
+
+/// Where the request came from.
+fn origin(ctx: &Context<'_>) -> Origin {
+    ctx.data_opt::<Origin>().cloned().unwrap_or_default()
 }
 
 /// The operations, for those that need nobody signed in.

@@ -1,14 +1,18 @@
 //! Node groups.
 
-use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, Result, SimpleObject};
 
 use super::app_and_actor;
+use super::certificates::{self, CertificateObject};
 use super::change::{ChangeObject, DeleteInput, WaitForInput};
 use super::global_id::GlobalId as _;
 use super::listeners::{self, ListenerObject};
+use super::mappings::{self, MappingObject};
 use super::node_tokens::{self, NodeTokenObject};
 use super::page::{Paged, Slice};
-use super::parse::in_input;
+use super::parse::{in_input, number, replaced};
+use super::payload::{UserErrorObject, answer, answer_or, payloads};
+use super::proxies::{self, ProxyObject};
 use super::routes::{self, RouteObject};
 use super::scalars::Time;
 use super::services::{self, ServiceObject};
@@ -33,49 +37,109 @@ pub(super) struct NodeGroupMutation;
 /// `upstream.healthy_panic_threshold` and `50`.
 #[derive(InputObject)]
 pub(super) struct RuntimeSettingInput {
+    /// What is set.
     key: String,
     /// `true`, `false`, a number, or any other text.
     value: String,
 }
 
+/// What the group's registered proxies log; what is left out stays, or is as usual.
+#[derive(InputObject)]
+pub(super) struct LoggingInput {
+    /// The syslog server, as in `syslog.internal:514`. Null: none.
+    syslog_endpoint: MaybeUndefined<String>,
+    /// Who proved themselves, and who could not; true if not said.
+    auth: Option<bool>,
+    /// Which connections there were; true if not said.
+    netflow: Option<bool>,
+    /// Whatever helps to find out what is wrong; false if not said.
+    debug: Option<bool>,
+}
+
+/// A node group to be made.
 #[derive(InputObject)]
 pub(super) struct CreateNodeGroupInput {
     /// Unique; an Envoy whose `node.cluster` is this belongs to the group.
     name: String,
+    /// What it is for.
     #[graphql(default)]
     description: String,
+    /// What its Envoys' runtime is set to.
     #[graphql(default)]
     runtime: Vec<RuntimeSettingInput>,
+    /// What its proxies log.
+    logging: Option<LoggingInput>,
+    /// How many proxies may be registered at once.
+    #[graphql(default = 3)]
+    max_proxies: i64,
 }
 
 /// What to change; what is left out stays as it is.
 #[derive(InputObject)]
 pub(super) struct UpdateNodeGroupInput {
+    /// The node group.
     id: ID,
+    /// The `settingsRevision` that you have seen: `CONFLICT` if it was changed since.
+    if_revision: i64,
+    /// Unique.
     name: Option<String>,
+    /// What it is for.
     description: Option<String>,
     /// Takes the place of all settings.
     runtime: Option<Vec<RuntimeSettingInput>>,
+    /// What its proxies log.
+    logging: Option<LoggingInput>,
+    /// How many proxies may be registered at once.
+    max_proxies: Option<i64>,
+    /// False gives the group's Envoys nothing to serve, and makes its key good for
+    /// nothing over REST. The default group stays active.
+    is_active: Option<bool>,
 }
 
-#[derive(SimpleObject)]
+/// What became of a node group.
+#[derive(Default, SimpleObject)]
 pub(super) struct NodeGroupPayload {
-    node_group: NodeGroupObject,
+    /// As it is since; with `CONFLICT`, as somebody else has made it.
+    node_group: Option<NodeGroupObject>,
     #[graphql(flatten)]
     change: ChangeObject,
 }
 
-#[derive(SimpleObject)]
+payloads!(NodeGroupPayload.change.user_errors);
+
+/// What became of a node group that was to go.
+#[derive(Default, SimpleObject)]
 pub(super) struct DeleteNodeGroupPayload {
-    deleted_id: ID,
+    /// What is gone.
+    deleted_id: Option<ID>,
+    /// Why it did nothing.
+    user_errors: Vec<UserErrorObject>,
 }
+
+payloads!(DeleteNodeGroupPayload.user_errors);
 
 /// A runtime setting.
 #[derive(SimpleObject)]
 #[graphql(name = "RuntimeSetting")]
 pub(super) struct RuntimeSettingObject {
+    /// What is set.
     key: String,
+    /// What it is set to.
     value: String,
+}
+
+/// What the group's registered proxies log.
+#[derive(SimpleObject)]
+#[graphql(name = "Logging")]
+pub(super) struct LoggingObject {
+    /// The syslog server that they log to; to none if null.
+    syslog_endpoint: Option<String>,
+    /// Whether they log who proved themselves.
+    auth: bool,
+    /// Whether they log connections.
+    netflow: bool,
+    /// Whether they log what helps to find out what is wrong.
+    debug: bool,
 }
 
 pub(super) struct NodeGroupObject(pub(super) NodeGroup);
@@ -128,12 +192,15 @@ impl NodeGroupMutation {
         input: CreateNodeGroupInput,
         wait_for: Option<WaitForInput>,
     ) -> Result<NodeGroupPayload> {
-        let (app, actor) = app_and_actor(ctx)?;
-        let wait = WaitForInput::parse(wait_for)?;
-        let spec = in_input(input.parse())?;
-        let (group, change) = in_input(app.create_node_group(actor, spec).await)?;
-        let change = ChangeObject::after(ctx, change, wait).await?;
-        Ok(NodeGroupPayload { node_group: NodeGroupObject(group), change })
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let wait = WaitForInput::parse(wait_for)?;
+            let spec = in_input(input.parse())?;
+            let (group, change) = in_input(app.create_node_group(actor, spec).await)?;
+            let change = ChangeObject::after(ctx, change, wait).await?;
+            Ok(NodeGroupPayload { node_group: Some(NodeGroupObject(group)), change })
+        };
+        answer(ctx, done).await
     }
 
     /// Changes a node group.
@@ -143,50 +210,84 @@ impl NodeGroupMutation {
         input: UpdateNodeGroupInput,
         wait_for: Option<WaitForInput>,
     ) -> Result<NodeGroupPayload> {
-        let (app, actor) = app_and_actor(ctx)?;
-        let wait = WaitForInput::parse(wait_for)?;
-        let (id, change) = in_input(input.parse())?;
-        let (group, change) = in_input(app.update_node_group(actor, id, change).await)?;
-        let change = ChangeObject::after(ctx, change, wait).await?;
-        Ok(NodeGroupPayload { node_group: NodeGroupObject(group), change })
+        let id = input.id.clone();
+        let current = async {
+            let node_group = NodeGroupQuery.node_group(ctx, Some(id), None).await?;
+            Ok(NodeGroupPayload { node_group: Some(node_group), ..Default::default() })
+        };
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let wait = WaitForInput::parse(wait_for)?;
+            let (id, change) = in_input(input.parse())?;
+            let (group, change) = in_input(app.update_node_group(actor, id, change).await)?;
+            let change = ChangeObject::after(ctx, change, wait).await?;
+            Ok(NodeGroupPayload { node_group: Some(NodeGroupObject(group)), change })
+        };
+        answer_or(ctx, done, current).await
     }
 
-    /// Deletes a node group. `IN_USE` while anything but its default listener
-    /// stands in it; the default group stays.
+    /// Deletes a node group. `IN_USE` while anything but its default listener and
+    /// proxies that are offline stands in it; the default group stays.
     async fn delete_node_group(
         &self,
         ctx: &Context<'_>,
         input: DeleteInput,
     ) -> Result<DeleteNodeGroupPayload> {
-        let (app, actor) = app_and_actor(ctx)?;
-        let id = in_input(NodeGroupId::parse(&input.id, "id"))?;
-        app.delete_node_group(actor, id).await?;
-        Ok(DeleteNodeGroupPayload { deleted_id: input.id })
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let id = in_input(NodeGroupId::parse(&input.id, "id"))?;
+            let expected = Some(input.if_revision.into());
+            in_input(app.delete_node_group(actor, id, expected).await)?;
+            Ok(DeleteNodeGroupPayload { deleted_id: Some(input.id), ..Default::default() })
+        };
+        answer(ctx, done).await
     }
 }
 
 impl CreateNodeGroupInput {
     fn parse(self) -> Result<NodeGroupSpec, Invalid> {
-        Ok(NodeGroupSpec {
-            name: self.name.try_into().at("name")?,
-            description: text(self.description, "description")?,
-            runtime: runtime(self.runtime)?,
-        })
+        let logging = self.logging.map(LoggingInput::parse).transpose()?.unwrap_or_default();
+        let change = NodeGroupChange {
+            description: Some(text(self.description, "description")?),
+            runtime: Some(runtime(self.runtime)?),
+            max_proxies: Some(number(self.max_proxies).at("maxProxies")?),
+            ..logging
+        };
+        Ok(NodeGroupSpec::named(self.name.try_into().at("name")?).changed(change))
     }
 }
 
 impl UpdateNodeGroupInput {
     fn parse(self) -> Result<(NodeGroupId, NodeGroupChange), Invalid> {
+        let logging = self.logging.map(LoggingInput::parse).transpose()?.unwrap_or_default();
         let change = NodeGroupChange {
+            if_revision: Some(self.if_revision.into()),
             name: self.name.map(|name| name.try_into().at("name")).transpose()?,
             description: self.description.map(|d| text(d, "description")).transpose()?,
             runtime: self.runtime.map(runtime).transpose()?,
+            max_proxies: self.max_proxies.map(|n| number(n).at("maxProxies")).transpose()?,
+            is_active: self.is_active,
+            ..logging
         };
         Ok((NodeGroupId::parse(&self.id, "id")?, change))
     }
 }
 
-fn text(text: String, field: &str) -> Result<String, Invalid> {
+impl LoggingInput {
+    /// As a change of what is named.
+    fn parse(self) -> Result<NodeGroupChange, Invalid> {
+        let endpoint = replaced(self.syslog_endpoint, |e| e.try_into().at("syslogEndpoint"));
+        Ok(NodeGroupChange {
+            syslog_endpoint: endpoint.map_err(|e| e.within("logging"))?,
+            log_auth: self.auth,
+            log_netflow: self.netflow,
+            log_debug: self.debug,
+            ..Default::default()
+        })
+    }
+}
+
+pub(super) fn text(text: String, field: &str) -> Result<String, Invalid> {
     if text.chars().count() > LONGEST_TEXT {
         let why = format!("must be at most {LONGEST_TEXT} characters long");
         return Err(Invalid::new(field, why));
@@ -215,14 +316,17 @@ fn runtime(
 /// A set of proxies that are given one configuration.
 #[Object(name = "NodeGroup")]
 impl NodeGroupObject {
-    async fn id(&self) -> ID {
+    /// Its global id.
+    pub(super) async fn id(&self) -> ID {
         self.0.id.global()
     }
 
+    /// Unique; an Envoy whose `node.cluster` is this belongs to it.
     async fn name(&self) -> &str {
         self.0.spec.name.as_str()
     }
 
+    /// What it is for.
     async fn description(&self) -> &str {
         &self.0.spec.description
     }
@@ -230,6 +334,27 @@ impl NodeGroupObject {
     /// Whether proxies that name no group belong to it.
     async fn is_default(&self) -> bool {
         self.0.is_default
+    }
+
+    /// Whether it counts. The Envoys of an inactive one are given nothing to serve.
+    async fn is_active(&self) -> bool {
+        self.0.spec.is_active
+    }
+
+    /// What its proxies log.
+    async fn logging(&self) -> LoggingObject {
+        let logging = &self.0.spec.logging;
+        LoggingObject {
+            syslog_endpoint: logging.endpoint.as_ref().map(ToString::to_string),
+            auth: logging.auth,
+            netflow: logging.netflow,
+            debug: logging.debug,
+        }
+    }
+
+    /// How many proxies may be registered at once.
+    async fn max_proxies(&self) -> i32 {
+        self.0.spec.max_proxies.into()
     }
 
     /// An Envoy with this `node.id` belongs to the group.
@@ -270,6 +395,7 @@ impl NodeGroupObject {
         snapshots::paged(ctx, self.0.id, first, after.as_deref()).await
     }
 
+    /// What its traffic goes to.
     async fn services(
         &self,
         ctx: &Context<'_>,
@@ -279,6 +405,7 @@ impl NodeGroupObject {
         services::paged(ctx, self.0.id, first, after.as_deref()).await
     }
 
+    /// Which requests go where.
     async fn routes(
         &self,
         ctx: &Context<'_>,
@@ -288,6 +415,7 @@ impl NodeGroupObject {
         routes::paged(ctx, self.0.id, first, after.as_deref()).await
     }
 
+    /// Where its proxies accept traffic.
     async fn listeners(
         &self,
         ctx: &Context<'_>,
@@ -295,6 +423,36 @@ impl NodeGroupObject {
         after: Option<String>,
     ) -> Result<Paged<ListenerObject>> {
         listeners::paged(ctx, self.0.id, first, after.as_deref()).await
+    }
+
+    /// Which of its services may reach which.
+    async fn mappings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 50)] first: i64,
+        after: Option<String>,
+    ) -> Result<Paged<MappingObject>> {
+        mappings::paged(ctx, self.0.id, first, after.as_deref()).await
+    }
+
+    /// What its listeners may prove themselves with.
+    async fn certificates(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 50)] first: i64,
+        after: Option<String>,
+    ) -> Result<Paged<CertificateObject>> {
+        certificates::paged(ctx, self.0.id, first, after.as_deref()).await
+    }
+
+    /// The proxies that registered over REST.
+    async fn proxies(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 50)] first: i64,
+        after: Option<String>,
+    ) -> Result<Paged<ProxyObject>> {
+        proxies::paged(ctx, self.0.id, first, after.as_deref()).await
     }
 
     /// Since when its proxies may prove themselves with the key that it has; null
@@ -320,10 +478,18 @@ impl NodeGroupObject {
         Ok(app.nodes(actor, Some(self.0.id))?.into_iter().map(XdsNodeObject).collect())
     }
 
+    /// The revision at which its own settings were last changed; goes into `ifRevision`
+    /// of `updateNodeGroup`.
+    async fn settings_revision(&self) -> i64 {
+        self.0.settings_revision.into()
+    }
+
+    /// When it was made.
     async fn created_at(&self) -> Time {
         Time(self.0.created_at)
     }
 
+    /// When it was last changed.
     async fn updated_at(&self) -> Time {
         Time(self.0.updated_at)
     }

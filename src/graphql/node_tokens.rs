@@ -3,17 +3,15 @@
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 
 use super::app_and_actor;
-use super::change::DeleteInput;
+use super::change::RevokeInput;
 use super::global_id::{GlobalId as _, optional};
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
 use super::parse::in_input;
+use super::payload::{UserErrorObject, answer, payloads};
 use super::scalars::Time;
 use crate::app::NewNodeToken;
-use crate::auth::NodeSecret;
-use crate::model::{
-    At as _, Invalid, NodeGroup, NodeGroupId, NodeToken, NodeTokenId, NodeTokenSpec,
-};
+use crate::model::{At as _, Invalid, NodeGroupId, NodeToken, NodeTokenId, NodeTokenSpec};
 
 #[derive(Default)]
 pub(super) struct NodeTokenQuery;
@@ -21,12 +19,14 @@ pub(super) struct NodeTokenQuery;
 #[derive(Default)]
 pub(super) struct NodeTokenMutation;
 
+/// Whose key is to be another.
 #[derive(InputObject)]
 pub(super) struct RotateNodeGroupKeyInput {
     /// The node group; the default one if not said.
     group: Option<ID>,
 }
 
+/// A node token to be made.
 #[derive(InputObject)]
 pub(super) struct CreateNodeTokenInput {
     /// The node group; the default one if not said.
@@ -39,14 +39,42 @@ pub(super) struct CreateNodeTokenInput {
     expires_at: Option<Time>,
 }
 
-pub(super) struct NodeGroupKeyPayload(NodeGroup, NodeSecret);
-
-pub(super) struct NodeTokenPayload(NodeToken, NodeSecret);
-
-#[derive(SimpleObject)]
-pub(super) struct RevokeNodeTokenPayload {
-    revoked_id: ID,
+/// A new key of a node group.
+#[derive(Default, SimpleObject)]
+pub(super) struct NodeGroupKeyPayload {
+    /// Whose key it is.
+    node_group: Option<NodeGroupObject>,
+    /// Goes into `authorization: Bearer <key>`. Shown this once.
+    key: Option<String>,
+    /// Why nothing was changed, if you can mend it.
+    user_errors: Vec<UserErrorObject>,
 }
+
+/// A new node token.
+#[derive(Default, SimpleObject)]
+pub(super) struct NodeTokenPayload {
+    /// The token, without what is secret.
+    node_token: Option<NodeTokenObject>,
+    /// Goes into `authorization: Bearer <token>`. Shown this once.
+    token: Option<String>,
+    /// Why nothing was changed, if you can mend it.
+    user_errors: Vec<UserErrorObject>,
+}
+
+/// What became of a node token that was to be good no more.
+#[derive(Default, SimpleObject)]
+pub(super) struct RevokeNodeTokenPayload {
+    /// What is good no more.
+    revoked_id: Option<ID>,
+    /// Why nothing was changed, if you can mend it.
+    user_errors: Vec<UserErrorObject>,
+}
+
+payloads!(
+    NodeGroupKeyPayload.user_errors,
+    NodeTokenPayload.user_errors,
+    RevokeNodeTokenPayload.user_errors
+);
 
 pub(super) struct NodeTokenObject(NodeToken);
 
@@ -90,11 +118,18 @@ impl NodeTokenMutation {
         ctx: &Context<'_>,
         input: RotateNodeGroupKeyInput,
     ) -> Result<NodeGroupKeyPayload> {
-        let (app, actor) = app_and_actor(ctx)?;
-        let group = in_input(optional(input.group.as_ref(), "group"))?;
-        let group = group.unwrap_or(app.default_group());
-        let (group, secret) = app.rotate_node_group_key(actor, group).await?;
-        Ok(NodeGroupKeyPayload(group, secret))
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let group = in_input(optional(input.group.as_ref(), "group"))?;
+            let group = group.unwrap_or(app.default_group());
+            let (group, secret) = app.rotate_node_group_key(actor, group).await?;
+            Ok(NodeGroupKeyPayload {
+                node_group: Some(NodeGroupObject(group)),
+                key: Some(secret.expose().to_owned()),
+                user_errors: vec![],
+            })
+        };
+        answer(ctx, done).await
     }
 
     /// Creates a token that proxies of a node group may prove themselves with.
@@ -103,22 +138,32 @@ impl NodeTokenMutation {
         ctx: &Context<'_>,
         input: CreateNodeTokenInput,
     ) -> Result<NodeTokenPayload> {
-        let (app, actor) = app_and_actor(ctx)?;
-        let new = in_input(input.parse())?;
-        let (token, secret) = in_input(app.create_node_token(actor, new).await)?;
-        Ok(NodeTokenPayload(token, secret))
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let new = in_input(input.parse())?;
+            let (token, secret) = in_input(app.create_node_token(actor, new).await)?;
+            Ok(NodeTokenPayload {
+                node_token: Some(NodeTokenObject(token)),
+                token: Some(secret.expose().to_owned()),
+                user_errors: vec![],
+            })
+        };
+        answer(ctx, done).await
     }
 
     /// Revokes a node token, for good. Streams that were opened with it end.
     async fn revoke_node_token(
         &self,
         ctx: &Context<'_>,
-        input: DeleteInput,
+        input: RevokeInput,
     ) -> Result<RevokeNodeTokenPayload> {
-        let (app, actor) = app_and_actor(ctx)?;
-        let id = in_input(NodeTokenId::parse(&input.id, "id"))?;
-        app.revoke_node_token(actor, id).await?;
-        Ok(RevokeNodeTokenPayload { revoked_id: input.id })
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let id = in_input(NodeTokenId::parse(&input.id, "id"))?;
+            app.revoke_node_token(actor, id).await?;
+            Ok(RevokeNodeTokenPayload { revoked_id: Some(input.id), ..Default::default() })
+        };
+        answer(ctx, done).await
     }
 }
 
@@ -135,43 +180,20 @@ impl CreateNodeTokenInput {
     }
 }
 
-/// A new key of a node group.
-#[Object]
-impl NodeGroupKeyPayload {
-    async fn node_group(&self) -> NodeGroupObject {
-        NodeGroupObject(self.0.clone())
-    }
-
-    /// Goes into `authorization: Bearer <key>`. Shown this once.
-    async fn key(&self) -> &str {
-        self.1.expose()
-    }
-}
-
-/// A new node token.
-#[Object]
-impl NodeTokenPayload {
-    async fn node_token(&self) -> NodeTokenObject {
-        NodeTokenObject(self.0.clone())
-    }
-
-    /// Goes into `authorization: Bearer <token>`. Shown this once.
-    async fn token(&self) -> &str {
-        self.1.expose()
-    }
-}
-
 /// What proxies of a node group may prove themselves with.
 #[Object(name = "NodeToken")]
 impl NodeTokenObject {
+    /// Its global id.
     async fn id(&self) -> ID {
         self.0.id.global()
     }
 
+    /// Unique in its group.
     async fn name(&self) -> &str {
         self.0.spec.name.as_str()
     }
 
+    /// The node group that it belongs to.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
@@ -187,6 +209,7 @@ impl NodeTokenObject {
         self.0.spec.expires_at.map(Time)
     }
 
+    /// When it was made.
     async fn created_at(&self) -> Time {
         Time(self.0.created_at)
     }

@@ -50,6 +50,14 @@ impl Slice {
         self.first as u64 + 1
     }
 
+    /// The part of a whole list that was asked for, one more if there is one, and the
+    /// place of each. For lists that never change, in which a place is a good key.
+    pub(super) fn part<T>(self, whole: Vec<T>) -> (Vec<T>, impl Iterator<Item = i64>) {
+        let skipped = self.after.and_then(|after| usize::try_from(after).ok()).unwrap_or(0);
+        let rows: Vec<T> = whole.into_iter().skip(skipped).take(self.first + 1).collect();
+        (rows, 1 + self.after.unwrap_or(0).max(0)..)
+    }
+
     /// Presents the rows that were read, each under its key.
     pub(super) fn present<R, T: OutputType>(
         self,

@@ -7,6 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 #[derive(Clone, Copy)]
 pub(super) struct Time(pub(super) DateTime<Utc>);
 
+/// A moment, as RFC 3339 writes it: UTC, to the millisecond.
 #[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time")]
 impl ScalarType for Time {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -1,20 +1,19 @@
 //! Subscriptions. No channel and no lag in sight: those are the hub's.
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
-use chrono::Utc;
 use futures_util::stream::{Stream, StreamExt as _};
-use tokio_util::sync::CancellationToken;
 
+use super::app_and_actor;
 use super::change::ProgressObject;
 use super::global_id::optional;
 use super::node_groups::NodeGroupObject;
 use super::scalars::int;
 use super::snapshots::TypeVersionObject;
 use super::xds_nodes::{XdsNodeObject, XdsTypeEnum};
-use super::{Caller, app_and_actor};
 use crate::app::Progress;
 use crate::compile::TYPES;
 use crate::hub::Published;
+use crate::metrics;
 use crate::model::NodeGroupId;
 use crate::nodes::{Cause, NodeChange};
 
@@ -47,10 +46,12 @@ pub(super) struct SnapshotPublished(Published);
 /// A change of a proxy's status, and the status since.
 #[derive(SimpleObject)]
 pub(super) struct NodeStatusChanged {
+    /// What made it change.
     cause: CauseEnum,
     /// The type that was accepted or refused.
     #[graphql(name = "type")]
     resource_type: Option<XdsTypeEnum>,
+    /// The proxy, as it stands since.
     node: XdsNodeObject,
 }
 
@@ -67,6 +68,7 @@ pub(super) struct Rollout {
     progress: ProgressObject,
 }
 
+/// What can be followed.
 #[async_graphql::Subscription]
 impl Subscription {
     /// What a node group's proxies, or everybody's, are given: now, and each
@@ -79,7 +81,7 @@ impl Subscription {
         let (app, actor) = app_and_actor(ctx)?;
         let group = optional(group.as_ref(), "group")?;
         let snapshots = app.follow_snapshots(actor, group).await?;
-        Ok(while_signed_in(ctx, snapshots.map(SnapshotPublished)))
+        Ok(counted(snapshots.map(SnapshotPublished)))
     }
 
     /// How each proxy of a node group, or of all, stands: now, and each time
@@ -93,7 +95,7 @@ impl Subscription {
         let (app, actor) = app_and_actor(ctx)?;
         let group = optional(group.as_ref(), "group")?;
         let changes = app.follow_nodes(actor, group).await?;
-        Ok(while_signed_in(ctx, changes.map(NodeStatusChanged::from)))
+        Ok(counted(changes.map(NodeStatusChanged::from)))
     }
 
     /// How far the connected proxies are with the snapshot of this version:
@@ -109,32 +111,22 @@ impl Subscription {
         let snapshot = app.snapshot_of_version(actor, group, &version).await?;
         let progress = app.follow_rollout(actor, snapshot.group, snapshot.revision).await?;
         let rollouts = progress.map(move |progress| Rollout::new(version.clone(), progress));
-        Ok(while_signed_in(ctx, rollouts))
+        Ok(counted(rollouts))
     }
 }
 
-/// Ends a stream when the subscriber's token does, or the server stops.
-fn while_signed_in<'ctx, S>(
-    ctx: &Context<'ctx>,
-    stream: S,
-) -> impl Stream<Item = S::Item> + use<'ctx, S>
-where
-    S: Stream + 'ctx,
-{
-    let stop = ctx.data_opt::<CancellationToken>().cloned().unwrap_or_default();
-    let expires_at = ctx.data_opt::<Caller>().map(|caller| caller.expires_at);
-    let left = expires_at.and_then(|at| (at - Utc::now()).to_std().ok()).unwrap_or_default();
-    stream.take_until(Box::pin(async move {
-        tokio::select! {
-            biased;
-            () = stop.cancelled_owned() => {}
-            () = tokio::time::sleep(left) => {}
-        }
-    }))
+/// A subscription that is counted as long as it is open.
+fn counted<S: Stream>(subscription: S) -> impl Stream<Item = S::Item> + use<S> {
+    let open = metrics::subscription();
+    subscription.inspect(move |_| {
+        let _ = &open; // it goes with the stream
+    })
 }
 
+/// A snapshot that a node group's proxies are being given.
 #[Object]
 impl SnapshotPublished {
+    /// Whose proxies.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))

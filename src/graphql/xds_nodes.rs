@@ -22,11 +22,17 @@ pub(super) struct XdsNodeQuery;
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "XdsType")]
 pub(super) enum XdsTypeEnum {
+    /// Settings of the runtime.
     Runtime,
+    /// Certificates, keys and authorities.
     Secret,
+    /// What traffic goes to.
     Cluster,
+    /// Where that is.
     Endpoint,
+    /// Where traffic is accepted.
     Listener,
+    /// Which requests go where.
     Route,
     /// One that proxies may ask for, and that this control plane does not make.
     Other,
@@ -85,13 +91,16 @@ pub(super) struct XdsNodeObject(pub(super) Arc<NodeStatus>);
 #[derive(SimpleObject)]
 #[graphql(name = "XdsTypeStatus")]
 pub(super) struct TypeStatusObject {
+    /// Which type.
     #[graphql(name = "type")]
     resource_type: XdsTypeEnum,
     /// What it was last sent; null if it held everything already.
     sent_version: Option<String>,
+    /// When.
     sent_at: Option<Time>,
     /// What it holds.
     acked_version: Option<String>,
+    /// When it accepted that.
     acked_at: Option<Time>,
     /// The version that it refuses at present, if it does.
     nacked_version: Option<String>,
@@ -123,7 +132,8 @@ impl XdsNodeQuery {
 /// A proxy that talks xDS to this control plane.
 #[Object(name = "XdsNode")]
 impl XdsNodeObject {
-    async fn id(&self) -> ID {
+    /// Its global id.
+    pub(super) async fn id(&self) -> ID {
         self.0.id.global()
     }
 
@@ -132,6 +142,7 @@ impl XdsNodeObject {
         &self.0.name
     }
 
+    /// Whose configuration it is given.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
@@ -142,6 +153,7 @@ impl XdsNodeObject {
         self.0.matched.into()
     }
 
+    /// Whether it is connected now.
     async fn connected(&self) -> bool {
         self.0.is_connected()
     }
@@ -151,6 +163,7 @@ impl XdsNodeObject {
         Time(self.0.connected_at)
     }
 
+    /// When it went away; null if it is there.
     async fn disconnected_at(&self) -> Option<Time> {
         self.0.disconnected_at.map(Time)
     }
@@ -165,6 +178,7 @@ impl XdsNodeObject {
         &self.0.software
     }
 
+    /// How it is talked to.
     async fn protocol(&self) -> XdsProtocolEnum {
         self.0.protocol.into()
     }
@@ -209,8 +223,10 @@ impl TypeStatusObject {
     }
 }
 
+/// A response that a proxy refused.
 #[Object(name = "Nack")]
 impl RefusalObject {
+    /// Of which type the response was.
     #[graphql(name = "type")]
     async fn resource_type(&self) -> XdsTypeEnum {
         self.0.resource_type.into()
@@ -246,6 +262,7 @@ impl RefusalObject {
         self.0.culprits.iter().map(|name| &**name).collect()
     }
 
+    /// When.
     async fn at(&self) -> Time {
         Time(self.0.at)
     }

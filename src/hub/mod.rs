@@ -205,20 +205,25 @@ mod tests {
 
     /// A group at this revision, and nothing in it.
     pub(super) fn state(group: i32, revision: i64) -> DesiredState {
-        let spec = NodeGroupSpec {
-            name: "a".to_owned().try_into().unwrap(),
-            description: String::new(),
-            runtime: [].into(),
-        };
+        let spec = NodeGroupSpec::named("a".to_owned().try_into().unwrap());
         let group = NodeGroup {
             id: group.try_into().unwrap(),
             is_default: false,
             revision: revision.into(),
+            created_by: None,
             spec,
+            settings_revision: Default::default(),
             created_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::UNIX_EPOCH,
         };
-        DesiredState { group, services: vec![], routes: vec![], listeners: vec![] }
+        DesiredState {
+            group,
+            services: vec![],
+            routes: vec![],
+            listeners: vec![],
+            mappings: vec![],
+            certificates: vec![],
+        }
     }
 
     fn published(group: i32, revision: u64) -> Published {

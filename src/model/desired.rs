@@ -1,6 +1,6 @@
 //! Everything that one group's snapshot is made of.
 
-use super::{Listener, NodeGroup, Route, Service};
+use super::{Certificate, Listener, Mapping, NodeGroup, Route, Service};
 
 /// What people configured for one node group, read in one transaction.
 ///
@@ -15,4 +15,22 @@ pub struct DesiredState {
     pub routes: Vec<Route>,
     /// Where proxies accept traffic.
     pub listeners: Vec<Listener>,
+    /// Which services may reach which.
+    pub mappings: Vec<Mapping>,
+    /// What listeners prove themselves with.
+    pub certificates: Vec<Certificate>,
+}
+
+impl DesiredState {
+    /// That of a group that has nothing.
+    pub fn empty(group: NodeGroup) -> Self {
+        Self {
+            group,
+            services: vec![],
+            routes: vec![],
+            listeners: vec![],
+            mappings: vec![],
+            certificates: vec![],
+        }
+    }
 }

@@ -42,16 +42,28 @@ macro_rules! ids {
 }
 
 ids! {
+    /// Names an API token.
+    ApiTokenId,
+    /// Names a certificate.
+    CertificateId,
+    /// Names an invitation.
+    InvitationId,
     /// Names a listener.
     ListenerId,
+    /// Names a mapping.
+    MappingId,
     /// Names a node group; existing clients call it a cluster id.
     NodeGroupId,
     /// Names a node token.
     NodeTokenId,
+    /// Names a proxy that registered.
+    ProxyId,
     /// Names a route.
     RouteId,
     /// Names a service.
     ServiceId,
+    /// Names a snapshot in the history of all groups.
+    SnapshotId,
     /// Names a user.
     UserId,
 }

@@ -29,6 +29,11 @@ impl Invalid {
     pub fn path(&self) -> &[String] {
         &self.path
     }
+
+    /// What is wrong, without the place.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
 }
 
 impl fmt::Display for Invalid {

@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
+use super::Revision;
 use super::service::set;
-use super::{ListenerId, Name, NodeGroupId, Port, ServiceId};
+use super::{CertificateId, ListenerId, Name, NodeGroupId, Port, ServiceId};
 
 /// A listener as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,14 +20,16 @@ pub struct Listener {
     pub is_default: bool,
     /// What people configured.
     pub spec: ListenerSpec,
+    /// The group's revision at which it was last changed.
+    pub revision: Revision,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
     pub updated_at: DateTime<Utc>,
 }
 
-/// What people configure of a listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What people configure of a listener. History keeps it, so nothing secret is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListenerSpec {
     /// Unique within the group; Envoy shows it.
     pub name: Name,
@@ -35,10 +39,14 @@ pub struct ListenerSpec {
     pub port: Port,
     /// What is done with a connection.
     pub protocol: ListenerProtocol,
+    /// What it proves itself with, if connections to it are encrypted (TLS).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateId>,
 }
 
 /// What a listener does with a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ListenerProtocol {
     /// Reads requests and routes each by its host and path.
     Http,
@@ -50,10 +58,13 @@ pub enum ListenerProtocol {
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "as in ListenerSpec")]
 pub struct ListenerChange {
+    /// The revision that it has to be at, if any: `Stale` if it is at another.
+    pub if_revision: Option<Revision>,
     pub name: Option<Name>,
     pub address: Option<IpAddr>,
     pub port: Option<Port>,
     pub protocol: Option<ListenerProtocol>,
+    pub certificate: Option<Option<CertificateId>>,
 }
 
 impl ListenerSpec {
@@ -69,6 +80,7 @@ impl ListenerSpec {
         set(&mut self.address, change.address);
         set(&mut self.port, change.port);
         set(&mut self.protocol, change.protocol);
+        set(&mut self.certificate, change.certificate);
         self
     }
 
@@ -94,6 +106,7 @@ mod tests {
             address: address.parse().unwrap(),
             port: port.try_into().unwrap(),
             protocol: ListenerProtocol::Http,
+            certificate: None,
         };
         let table = [
             (at("0.0.0.0", 80), at("127.0.0.1", 80), true),

@@ -8,44 +8,103 @@
 //!
 //! No I/O, no async, no framework types.
 
+mod api_token;
+mod assignment;
+mod audit;
+mod certificate;
+mod certificate_chain;
 mod desired;
+mod email;
+mod hex;
+mod history;
 mod http;
 mod id;
 mod invalid;
+mod invitation;
+mod licence;
 mod listener;
+mod mapping;
 mod name;
 mod net;
 mod node_group;
 mod node_token;
 mod page;
+mod password;
+mod proxy;
 mod quantity;
 mod re2;
 mod route;
+mod sealed;
 mod service;
+mod service_auth;
+mod service_scheme;
+mod session;
 mod snapshot;
+mod text;
+mod upstream_tls;
 mod user;
 
+pub use api_token::{ApiToken, ApiTokenSpec};
+pub use assignment::{AssignedRole, Assignments, GroupAssignment, ServiceAssignment};
+pub use audit::{AuditEntry, AuditFilter, NewAuditEntry};
+pub use certificate::{
+    Certificate, CertificateChange, CertificateSource, CertificateSpec, InfisicalPlace,
+    RenewBefore, RenewBeforeError, Renewal, StorePath, StorePathError, VaultPlace,
+};
+pub use certificate_chain::{
+    CertificateChain, CertificateKey, ChainError, KeyPair, KeyPairError, KeyPairPart, Leaf,
+    PrivateKey,
+};
 pub use desired::DesiredState;
+pub use email::{Email, EmailError};
+pub use hex::hex;
+pub use history::{Item, ItemKind, ItemKindError, KeptItem, Noun, Which};
 pub use http::{
     HeaderName, HttpMethod, HttpPath, PathMatch, Pattern, PatternError, RedirectCode, TextMatch,
 };
-pub use id::{IdError, ListenerId, NodeGroupId, NodeTokenId, Revision, RouteId, ServiceId, UserId};
+pub use id::{
+    ApiTokenId, CertificateId, IdError, InvitationId, ListenerId, MappingId, NodeGroupId,
+    NodeTokenId, ProxyId, Revision, RouteId, ServiceId, SnapshotId, UserId,
+};
 pub use invalid::{At, Invalid};
+pub use invitation::{Invitation, InvitationSpec};
+pub use licence::{Features, Licence, NotAnAnswer, Verdict};
 pub use listener::{Listener, ListenerChange, ListenerProtocol, ListenerSpec};
+pub use mapping::{
+    Mapping, MappingChange, MappingProtocol, MappingSpec, PortRange, PortRangeError, Services,
+};
 pub use name::{Name, NameError};
 pub use net::{Host, HostError, HostPattern, Port, PortError};
-pub use node_group::{NodeGroup, NodeGroupChange, NodeGroupSpec, RuntimeKey, RuntimeValue};
+pub use node_group::{
+    Logging, MaxProxies, MaxProxiesError, NodeGroup, NodeGroupChange, NodeGroupSpec, RuntimeKey,
+    RuntimeValue,
+};
 pub use node_token::{BoundNode, BoundNodeError, NodeToken, NodeTokenSpec, TokenHash};
-pub use page::Page;
+pub use page::{Listed, Page, Window};
+pub use password::{NewPassword, NewPasswordError, PasswordHash};
+pub use proxy::{
+    ConfigVersion, DEGRADED_AFTER, Heartbeat, METRICS_KEPT, Metrics, OFFLINE_AFTER, Proxy,
+    ProxySpec, ProxyStatus, Report,
+};
 pub use quantity::{Millis, QuantityError, Timeout, Weight};
 pub use re2::NotRe2;
 pub use route::{
     Backend, Forward, ForwardChange, HeaderMatch, Redirect, Retries, RetryOn, Route, RouteAction,
     RouteChange, RouteSpec,
 };
+pub use sealed::Sealed;
 pub use service::{
-    Endpoint, HealthCheck, HttpVersion, LoadBalancing, Pem, PemError, Protocol, Service,
-    ServiceChange, ServiceSpec, Timeouts, UpstreamTls, Verification,
+    Endpoint, HealthCheck, HttpVersion, LoadBalancing, Protocol, Service, ServiceChange,
+    ServiceSpec, Timeouts,
 };
+pub use service_auth::{
+    AuthKind, JwtAlgorithm, JwtExpiry, JwtExpiryError, SecretAuth, ServiceAuth, UnknownWord,
+};
+pub use service_scheme::{Scheme, SchemeChange};
+pub use session::{Session, SessionId, SessionIdError};
 pub use snapshot::{NewSnapshot, SnapshotRecord, TypeRecord};
-pub use user::{PasswordHash, Role, User, Username, UsernameError};
+pub use text::{Line, LineError};
+pub use upstream_tls::{Pem, PemError, UpstreamTls, Verification};
+pub use user::{
+    PersonName, Role, SecondFactor, User, UserChange, UserSpec, Username, UsernameError,
+};

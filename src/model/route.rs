@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Revision;
 use super::service::set;
 use super::{
     HeaderName, Host, HostPattern, HttpMethod, HttpPath, Invalid, ListenerId, Millis, Name,
@@ -22,14 +23,16 @@ pub struct Route {
     pub group: NodeGroupId,
     /// What people configured.
     pub spec: RouteSpec,
+    /// The group's revision at which it was last changed.
+    pub revision: Revision,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
     pub updated_at: DateTime<Utc>,
 }
 
-/// What people configure of a route.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What people configure of a route. History keeps it, so nothing secret is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteSpec {
     /// Unique within the group.
     pub name: Name,
@@ -143,6 +146,8 @@ pub struct Redirect {
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "as in RouteSpec")]
 pub struct RouteChange {
+    /// The revision that it has to be at, if any: `Stale` if it is at another.
+    pub if_revision: Option<Revision>,
     pub name: Option<Name>,
     pub listener: Option<ListenerId>,
     pub hosts: Option<Vec<HostPattern>>,

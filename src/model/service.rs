@@ -1,13 +1,18 @@
 //! A service: something with a host and a port that traffic goes to.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Host, HttpPath, Invalid, Millis, Name, NodeGroupId, Port, ServiceId, Timeout, Weight};
+use super::Revision;
+use super::{
+    AuthKind, Host, HttpPath, Invalid, JwtAlgorithm, JwtExpiry, Line, Millis, Name, NodeGroupId,
+    Port, SchemeChange, ServiceAuth, ServiceId, Timeout, UpstreamTls, UserId, Weight,
+};
 
 const MOST_ENDPOINTS: usize = 1000;
+/// Of metadata, in bytes.
+const LONGEST: usize = 1 << 14;
 
 /// A service as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,16 +21,20 @@ pub struct Service {
     pub id: ServiceId,
     /// The node group whose proxies know it; it never changes.
     pub group: NodeGroupId,
+    /// Who made it, if that is known.
+    pub created_by: Option<UserId>,
     /// What people configured.
     pub spec: ServiceSpec,
+    /// The group's revision at which it was last changed.
+    pub revision: Revision,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
     pub updated_at: DateTime<Utc>,
 }
 
-/// What people configure of a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What people configure of a service. History keeps it, so nothing secret is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceSpec {
     /// Unique within the group; an HTTP service answers to it as `Host`.
     pub name: Name,
@@ -41,6 +50,19 @@ pub struct ServiceSpec {
     pub health_check: Option<HealthCheck>,
     /// Whether and how the way to the endpoints is encrypted.
     pub tls: Option<UpstreamTls>,
+    /// What it belongs to, in people's minds.
+    #[serde(default)]
+    pub collection: Option<Line<100>>,
+    /// What its clients prove themselves with to MarchProxy's proxies.
+    #[serde(default)]
+    pub auth: ServiceAuth,
+    /// What else MarchProxy's proxies are told of it; an object.
+    #[serde(default)]
+    pub metadata: Option<Value>,
+    /// Whether it counts. An inactive service keeps its name, and no proxy is
+    /// told of it.
+    #[serde(default = "yes")]
+    pub is_active: bool,
 }
 
 /// What a service's endpoints speak.
@@ -51,6 +73,8 @@ pub enum Protocol {
     Http(HttpVersion),
     /// Bytes; a TCP listener hands connections on.
     Tcp,
+    /// Datagrams. For MarchProxy's proxies: Envoy is not told of it.
+    Udp,
 }
 
 /// Which HTTP is spoken to a service's endpoints.
@@ -93,7 +117,7 @@ pub enum LoadBalancing {
 }
 
 /// How long talking to a service may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Timeouts {
     /// To open a connection; 5 s if not said.
     pub connect: Millis,
@@ -107,6 +131,9 @@ pub struct Timeouts {
 /// How endpoints are probed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HealthCheck {
+    /// Whether it is done. What is said of a check that is not is only kept.
+    #[serde(default = "yes")]
+    pub enabled: bool,
     /// The path to GET, expecting 200; without one a connection is opened.
     pub path: Option<HttpPath>,
     /// From one probe to the next.
@@ -119,50 +146,11 @@ pub struct HealthCheck {
     pub unhealthy_threshold: Weight,
 }
 
-/// How the way to the endpoints is encrypted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct UpstreamTls {
-    /// The name asked for (SNI) and expected in the certificate; without one,
-    /// the service's first host if it is a DNS name.
-    pub sni: Option<Host>,
-    /// Whose certificates are believed.
-    pub verification: Verification,
-}
-
-/// Whose certificates a proxy believes when it speaks TLS to a service.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verification {
-    /// Those signed by an authority that the proxy's system trusts.
-    System,
-    /// Those signed by this authority.
-    Authority(Pem),
-    /// Any: the way is encrypted, but who is at its end is not known.
-    Off,
-}
-
-/// One or more certificates as PEM text. Never a private key.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Pem(String);
-
-/// Why a text is not PEM certificates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PemError {
-    /// Nothing in it starts a certificate.
-    #[error("must hold a PEM certificate (-----BEGIN CERTIFICATE-----)")]
-    NoCertificate,
-    /// A private key stands in it; it belongs nowhere near here.
-    #[error("must not hold a private key")]
-    PrivateKey,
-    /// The text is larger than 64 KiB.
-    #[error("must be at most 65536 bytes long")]
-    TooLong,
-}
-
 /// What to change of a service; what is `None` stays.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceChange {
+    /// The revision that it has to be at, if any: `Stale` if it is at another.
+    pub if_revision: Option<Revision>,
     /// See [`ServiceSpec::name`].
     pub name: Option<Name>,
     /// See [`ServiceSpec::protocol`].
@@ -187,6 +175,20 @@ pub struct ServiceChange {
     pub health_check: Option<Option<HealthCheck>>,
     /// `Some(None)` stops encrypting.
     pub tls: Option<Option<UpstreamTls>>,
+    /// `Some(None)` takes it out.
+    pub collection: Option<Option<Line<100>>>,
+    /// See [`ServiceAuth::kind`].
+    pub auth: Option<AuthKind>,
+    /// See [`ServiceAuth::jwt_expiry`].
+    pub jwt_expiry: Option<JwtExpiry>,
+    /// See [`ServiceAuth::jwt_algorithm`].
+    pub jwt_algorithm: Option<JwtAlgorithm>,
+    /// `Some(None)` tells nothing more.
+    pub metadata: Option<Option<Value>>,
+    /// See [`ServiceSpec::is_active`].
+    pub is_active: Option<bool>,
+    /// What existing clients say of protocol, TLS and probes.
+    pub scheme: SchemeChange,
 }
 
 impl LoadBalancing {
@@ -222,6 +224,13 @@ impl ServiceSpec {
         set(&mut self.timeouts.idle, change.idle_timeout);
         set(&mut self.health_check, change.health_check);
         set(&mut self.tls, change.tls);
+        set(&mut self.collection, change.collection);
+        set(&mut self.auth.kind, change.auth);
+        set(&mut self.auth.jwt_expiry, change.jwt_expiry);
+        set(&mut self.auth.jwt_algorithm, change.jwt_algorithm);
+        set(&mut self.metadata, change.metadata);
+        set(&mut self.is_active, change.is_active);
+        self.change_scheme(change.scheme);
         self
     }
 
@@ -248,31 +257,45 @@ impl ServiceSpec {
                 return at("host", "this endpoint stands here twice");
             }
         }
-        if let Some(check) = &self.health_check {
+        if let Some(check) = self.probed() {
             check.check(self.protocol).map_err(|e| e.within("healthCheck"))?;
         }
-        let verified = |tls: &UpstreamTls| tls.verification != Verification::Off;
-        if self.tls.as_ref().is_some_and(verified) && self.server_name().is_none() {
-            let reason = "say which name to expect in the certificate of an IP address";
-            return Err(Invalid::new("sni", reason).within("tls"));
+        if self.metadata.as_ref().is_some_and(|metadata| metadata.to_string().len() > LONGEST) {
+            let reason = format!("must be at most {LONGEST} bytes long, as JSON");
+            return Err(Invalid::new("metadata", reason));
         }
         Ok(self)
     }
 
+    /// How its endpoints are probed, if they are.
+    pub fn probed(&self) -> Option<&HealthCheck> {
+        self.health_check.as_ref().filter(|check| check.enabled)
+    }
+
+    /// How the way to its endpoints is encrypted, if it is.
+    pub fn encrypted(&self) -> Option<&UpstreamTls> {
+        self.tls.as_ref().filter(|tls| tls.enabled)
+    }
+
     /// The name to ask for by SNI and to expect in a certificate.
     pub fn server_name(&self) -> Option<&Host> {
-        let tls = self.tls.as_ref()?;
-        tls.sni.as_ref().or_else(|| match &self.endpoints.first()?.host {
-            Host::Ip(_) => None,
-            host @ Host::Dns(_) => Some(host),
-        })
+        let tls = self.encrypted()?;
+        tls.sni.as_ref().or_else(|| self.endpoints.first().map(|first| &first.host))
+    }
+
+    /// Whether HTTP is spoken to it, so that requests can be routed to it.
+    pub fn speaks_http(&self) -> bool {
+        match self.protocol {
+            Protocol::Http(_) => true,
+            Protocol::Tcp | Protocol::Udp => false,
+        }
     }
 }
 
 impl HealthCheck {
     fn check(&self, protocol: Protocol) -> Result<(), Invalid> {
-        if self.path.is_some() && protocol == Protocol::Tcp {
-            return Err(Invalid::new("path", "a TCP service is probed without a path"));
+        if self.path.is_some() && !matches!(protocol, Protocol::Http(_)) {
+            return Err(Invalid::new("path", "only an HTTP service is probed by a path"));
         }
         if self.timeout > self.interval {
             return Err(Invalid::new("timeoutMs", "must not be longer than the interval"));
@@ -289,6 +312,11 @@ impl HealthCheck {
     }
 }
 
+/// What a switch says in a row that was written before there was one.
+pub(super) fn yes() -> bool {
+    true
+}
+
 /// Sets `field` to what a change says, if it says anything.
 pub(super) fn set<T>(field: &mut T, change: Option<T>) {
     if let Some(value) = change {
@@ -296,48 +324,10 @@ pub(super) fn set<T>(field: &mut T, change: Option<T>) {
     }
 }
 
-// === impl Pem ===
-
-impl Pem {
-    /// The text as Envoy takes it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Pem {
-    type Error = PemError;
-
-    fn try_from(pem: String) -> Result<Self, PemError> {
-        if pem.len() > 1 << 16 {
-            Err(PemError::TooLong)
-        } else if pem.contains("PRIVATE KEY-----") {
-            Err(PemError::PrivateKey)
-        } else if !(pem.contains("-----BEGIN CERTIFICATE-----")
-            && pem.contains("-----END CERTIFICATE-----"))
-        {
-            Err(PemError::NoCertificate)
-        } else {
-            Ok(Self(pem))
-        }
-    }
-}
-
-impl From<Pem> for String {
-    fn from(pem: Pem) -> Self {
-        pem.0
-    }
-}
-
-impl fmt::Debug for Pem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pem({} bytes)", self.0.len())
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::model::Verification;
 
     fn endpoint(host: &str, port: i32, weight: i32) -> Endpoint {
         Endpoint {
@@ -347,7 +337,7 @@ mod tests {
         }
     }
 
-    fn spec() -> ServiceSpec {
+    pub(in crate::model) fn spec() -> ServiceSpec {
         ServiceSpec {
             name: "api".to_owned().try_into().unwrap(),
             protocol: Protocol::Http(HttpVersion::Http1),
@@ -360,6 +350,10 @@ mod tests {
             },
             health_check: None,
             tls: None,
+            collection: None,
+            auth: ServiceAuth::default(),
+            metadata: None,
+            is_active: true,
         }
     }
 
@@ -384,6 +378,7 @@ mod tests {
         assert_eq!(check(idle), "endpoints.0.weight: must be at least 1");
 
         let probe = HealthCheck {
+            enabled: true,
             path: Some("/".to_owned().try_into().unwrap()),
             interval: 1000.try_into().unwrap(),
             timeout: 100.try_into().unwrap(),
@@ -392,11 +387,29 @@ mod tests {
         };
         let tcp =
             ServiceSpec { protocol: Protocol::Tcp, health_check: Some(probe.clone()), ..spec() };
-        assert_eq!(check(tcp), "healthCheck.path: a TCP service is probed without a path");
+        assert_eq!(check(tcp), "healthCheck.path: only an HTTP service is probed by a path");
 
         let slow = HealthCheck { timeout: 1001.try_into().unwrap(), ..probe };
         let slow = ServiceSpec { health_check: Some(slow), ..spec() };
         assert_eq!(check(slow), "healthCheck.timeoutMs: must not be longer than the interval");
+    }
+
+    #[test]
+    fn what_is_switched_off_is_kept_and_not_checked() {
+        let check = HealthCheck {
+            enabled: false,
+            path: Some("/".to_owned().try_into().unwrap()),
+            interval: 1000.try_into().unwrap(),
+            timeout: 100.try_into().unwrap(),
+            healthy_threshold: Weight::ONE,
+            unhealthy_threshold: Weight::ONE,
+        };
+        let tls = UpstreamTls { enabled: false, sni: None, verification: Verification::Off };
+        let (health_check, tls) = (Some(check), Some(tls));
+        let spec = ServiceSpec { protocol: Protocol::Tcp, health_check, tls, ..spec() };
+        let spec = spec.check().unwrap();
+        assert!(spec.health_check.is_some() && spec.probed().is_none());
+        assert!(spec.tls.is_some() && spec.encrypted().is_none());
     }
 
     #[test]
@@ -405,14 +418,5 @@ mod tests {
         let changed = spec().changed(change);
         assert_eq!(changed.endpoints, vec![endpoint("10.0.0.1", 8080, 1)]);
         assert_eq!(changed.name, spec().name);
-    }
-
-    #[test]
-    fn certificates_are_not_keys() {
-        let cert = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
-        assert!(Pem::try_from(cert.to_owned()).is_ok());
-        let key = format!("{cert}-----BEGIN PRIVATE KEY-----\n");
-        assert_eq!(Pem::try_from(key), Err(PemError::PrivateKey));
-        assert_eq!(Pem::try_from("hello".to_owned()), Err(PemError::NoCertificate));
     }
 }

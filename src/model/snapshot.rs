@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{NodeGroupId, Revision, UserId};
+use super::{NodeGroupId, Revision, SnapshotId, UserId};
 
 /// One snapshot as history keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotRecord {
     /// Its place in the history of all groups.
-    pub id: i32,
+    pub id: SnapshotId,
     /// Whose it is.
     pub group: NodeGroupId,
     /// The group's revision that it was compiled from.

@@ -12,6 +12,7 @@ mod streams;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 use marchproxy_xds::Event;
@@ -38,6 +39,17 @@ pub struct Nodes {
     inner: RwLock<Inner>,
     /// Changes in every group, for those who follow all of them.
     all: broadcast::Sender<NodeChange>,
+    requests: AtomicU64,
+    fetches: AtomicU64,
+}
+
+/// How often nodes have called since the process began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Requests that opened a stream, or answered a response on one.
+    pub requests: u64,
+    /// Fetches.
+    pub fetches: u64,
 }
 
 #[derive(Debug, Default)]
@@ -81,7 +93,28 @@ impl Default for Group {
 impl Nodes {
     /// Makes a registry that knows no node.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { inner: RwLock::default(), all: broadcast::Sender::new(RING) })
+        Arc::new(Self {
+            inner: RwLock::default(),
+            all: broadcast::Sender::new(RING),
+            requests: AtomicU64::new(0),
+            fetches: AtomicU64::new(0),
+        })
+    }
+
+    /// How often nodes have called.
+    pub fn calls(&self) -> Calls {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Calls { requests: read(&self.requests), fetches: read(&self.fetches) }
+    }
+
+    /// Counts a stream that is opened, whatever becomes of it.
+    pub fn count_stream(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a fetch, whatever becomes of it.
+    pub fn count_fetch(&self) {
+        self.fetches.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Takes note of a stream that was opened, and says whether its node is new.
@@ -119,6 +152,9 @@ impl Nodes {
     /// Takes note of what happened on a stream, and tells who follows its node
     /// if that changes how it stands.
     pub fn observe(&self, place: Place, event: Event, now: DateTime<Utc>) {
+        if matches!(event, Event::Acked { .. } | Event::Nacked { .. }) {
+            self.requests.fetch_add(1, Ordering::Relaxed);
+        }
         self.update(place, |streams, status| streams.observe(place.stream, event, status, now));
     }
 

@@ -6,6 +6,8 @@
 //! to believe, so there is one path for a change made here, for one made by
 //! another process, and for start-up.
 
+mod peers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,18 +16,33 @@ use tokio::task::spawn_blocking;
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Sealer;
 use crate::compile::compile;
 use crate::error::{Error, Result};
 use crate::hub::{Hub, Published};
+use crate::metrics;
 use crate::model::{NodeGroupId, Revision};
 use crate::nodes::Nodes;
 use crate::store::Store;
 
+pub use peers::{Peers, RedisUrl, RedisUrlError};
+
 const TICK: Duration = Duration::from_secs(30);
 
-/// Wakes the publisher. Says nothing but "look again".
+/// After how long to look again if that failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Wakes the publisher, here and in the other instances. Says nothing but "look
+/// again".
 #[derive(Clone, Debug, Default)]
-pub struct Nudge(Arc<Notify>);
+pub struct Nudge(Arc<Ways>);
+
+/// Where a nudge goes.
+#[derive(Debug, Default)]
+struct Ways {
+    here: Notify,
+    peers: Notify,
+}
 
 /// Brings what is committed into the hub.
 #[derive(Debug)]
@@ -34,20 +51,39 @@ pub struct Publisher {
     hub: Arc<Hub>,
     nodes: Arc<Nodes>,
     nudge: Nudge,
+    sealer: Arc<Sealer>,
 }
 
 impl Nudge {
-    /// Wakes the publisher now, or, if it is at work, once more after that.
+    /// Wakes the publishers now, or, those that are at work, once more after that.
     pub fn nudge(&self) {
-        self.0.notify_one();
+        self.0.here.notify_one();
+        self.0.peers.notify_one(); // many of these are one; nobody may be waiting
+    }
+
+    /// Wakes the publisher of this process alone.
+    fn here(&self) {
+        self.0.here.notify_one();
+    }
+
+    /// Comes when the other instances are to be told.
+    async fn for_peers(&self) {
+        self.0.peers.notified().await;
     }
 }
 
 impl Publisher {
     /// Makes a publisher, and what wakes it.
-    pub fn new(store: Store, hub: Arc<Hub>, nodes: Arc<Nodes>) -> (Self, Nudge) {
+    ///
+    /// `sealer` opens the keys of certificates.
+    pub fn new(
+        store: Store,
+        hub: Arc<Hub>,
+        nodes: Arc<Nodes>,
+        sealer: Arc<Sealer>,
+    ) -> (Self, Nudge) {
         let nudge = Nudge::default();
-        (Self { store, hub, nodes, nudge: nudge.clone() }, nudge)
+        (Self { store, hub, nodes, nudge: nudge.clone(), sealer }, nudge)
     }
 
     /// Publishes until `stop`.
@@ -58,11 +94,17 @@ impl Publisher {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                () = self.nudge.0.notified() => {}
+                () = self.nudge.0.here.notified() => {}
                 _ = tick.tick() => {}
             }
-            if let Err(e) = self.reconcile().await {
+            let reconciled = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                reconciled = self.reconcile() => reconciled,
+            };
+            if let Err(e) = reconciled {
                 tracing::error!(error = &e as &dyn std::error::Error, "cannot publish");
+                tick.reset_after(RETRY);
             }
         }
     }
@@ -92,9 +134,10 @@ impl Publisher {
     }
 
     async fn publish(&self, group: NodeGroupId, revision: Revision) -> Result<()> {
+        let _timed = metrics::publishing();
         let state = match self.store.read().await?.desired_state(group).await {
             Err(Error::NotFound { .. }) => return Ok(()), // deleted since; the next look forgets it
-            state => Arc::new(state?),
+            state => Arc::new(self.sealer.open_keys(state?)),
         };
         let desired = Arc::clone(&state);
         let compiled = spawn_blocking(move || compile(&desired)).await.map_err(Error::internal)?;
@@ -106,7 +149,7 @@ impl Publisher {
         });
         let version = Arc::clone(snapshot.digest());
         if self.hub.publish(Published::new(group, snapshot, state)) {
-            tracing::info!(node_group.id = %group, %revision, %version, "published a snapshot");
+            tracing::info!(node_group.id = %group, %revision, %version, "published an xDS snapshot");
         }
         Ok(())
     }

@@ -1,7 +1,11 @@
 //! The web pages, embedded with the feature `dashboard`.
 
 use axum::Router;
-use axum::response::{IntoResponse, Response};
+use axum::extract::Request;
+use axum::http::header::{ACCEPT, HeaderValue, VARY};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
 #[cfg(feature = "dashboard")]
@@ -13,12 +17,51 @@ pub(super) fn router() -> Router {
 
 #[cfg(not(feature = "dashboard"))]
 pub(super) fn router() -> Router {
-    async fn missing() -> Response {
-        use axum::http::StatusCode;
-        let hint = "This build has no web pages: they come with `--features dashboard`.\n";
-        (StatusCode::NOT_FOUND, hint).into_response()
+    Router::new().route("/graphiql", get(async || missing()))
+}
+
+/// A page, for whom this build has it.
+#[cfg(feature = "dashboard")]
+pub(super) use embedded::bytes;
+
+#[cfg(not(feature = "dashboard"))]
+pub(super) fn bytes(_: &str) -> Option<Vec<u8>> {
+    None
+}
+
+/// The answer where a page would be.
+pub(super) fn missing() -> Response {
+    let hint = "This build has no web pages: they come with `--features dashboard`.\n";
+    (StatusCode::NOT_FOUND, hint).into_response()
+}
+
+/// Gives a browser the dashboard at `/`, and everybody else what the API says there.
+pub(super) async fn greet(request: Request, next: Next) -> Response {
+    let at_root = request.uri().path() == "/" && request.method() == Method::GET;
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    let wants_html = accept.is_some_and(|accept| accept.contains("text/html"));
+    let mut response = if at_root && wants_html && cfg!(feature = "dashboard") {
+        front().into_response()
+    } else {
+        next.run(request).await
+    };
+    if at_root {
+        response.headers_mut().append(VARY, HeaderValue::from_static("accept"));
     }
-    Router::new().route("/graphiql", get(missing))
+    response
+}
+
+#[cfg(feature = "dashboard")]
+fn front() -> Response {
+    match bytes("index.html") {
+        Some(_) => embedded::page("index.html"),
+        None => Redirect::to("/graphiql").into_response(),
+    }
+}
+
+#[cfg(not(feature = "dashboard"))]
+fn front() -> Response {
+    Redirect::to("/api/docs").into_response()
 }
 
 #[cfg(feature = "dashboard")]
@@ -41,6 +84,11 @@ mod embedded {
     #[derive(Embed)]
     #[folder = "dashboard/dist"]
     struct Dist;
+
+    /// A file of the pages.
+    pub(in crate::server) fn bytes(name: &str) -> Option<Vec<u8>> {
+        Dist::get(name).map(|file| file.data.into_owned())
+    }
 
     /// One of the pages.
     pub(super) fn page(name: &str) -> Response {

@@ -1,14 +1,27 @@
 //! Floor 6: the sockets, and what is served on them.
 
+mod address;
 mod dashboard;
+mod docs;
 mod graphql;
+mod headers;
 mod http;
 mod incoming;
+mod internal;
+mod limits;
+mod metrics;
+mod origin;
 mod reflection;
+mod requests;
 mod tls;
 mod xds;
 
-pub use self::http::HttpServer;
+pub use self::address::{NetworkError, TrustedProxies};
+pub use self::graphql::{Documents, GraphqlSettings};
+pub use self::headers::{Origins, OriginsError};
+pub use self::http::{HttpServer, HttpSettings};
+pub use self::internal::{Entry, InternalAccess, InternalServer};
+pub use self::limits::Limits;
 pub use self::tls::{Tls, TlsFiles};
 pub use self::xds::XdsServer;
 

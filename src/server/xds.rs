@@ -4,6 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use futures_util::StreamExt as _;
 use marchproxy_xds::{
     DiscoveryServer, DiscoveryService, LoadServer, Server, Settings, StatusServer,
@@ -11,6 +14,7 @@ use marchproxy_xds::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
+use tonic::service::Routes;
 use tonic::transport::server::Connected as _;
 use tonic_health::ServingStatus;
 
@@ -69,8 +73,9 @@ impl XdsServer {
         let discovery = DiscoveryServer::new(Arc::clone(&app), stop.clone());
         let discovery = discovery.with_settings(settings.clone());
         let clients = discovery.clients();
-        let routes = discovery
-            .into_routes()
+        let counted = middleware::from_fn_with_state(App::clone(&app), count);
+        let routes = discovery.into_routes().into_axum_router().layer(counted);
+        let routes = Routes::from(routes)
             .add_service(health_service)
             .add_service(LoadServer::new(Arc::clone(&app), stop.clone()))
             .add_service(StatusServer::new(clients, app, stop.clone()))
@@ -88,6 +93,14 @@ impl XdsServer {
         }
         Ok(())
     }
+}
+
+/// Counts the calls of discovery services.
+async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
+    if let Some((_, method)) = request.uri().path().rsplit_once('/') {
+        app.count_call(method);
+    }
+    next.run(request).await
 }
 
 /// What is known of a connection, as every call on it will know it.

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use super::rows::Row;
-use super::{Tx, name_taken};
+use super::{Making, Tx, name_taken};
 use crate::error::{Error, Result};
 use crate::model::Page;
 use crate::model::{Listener, ListenerId, ListenerProtocol, ListenerSpec, NodeGroupId};
@@ -72,7 +72,24 @@ impl Tx {
             node_group_id: Set(group.into()),
             is_default: Set(is_default),
             created_at: Set(now),
-            ..columns(spec, now)
+            ..columns(spec, &self.1, now)
+        };
+        parse(row.insert(&self.0).await.map_err(name_taken(KIND, spec.name.as_str()))?)
+    }
+
+    /// Inserts a listener that was there before, under its old id.
+    pub async fn insert_listener_again(
+        &self,
+        listener: &Listener,
+        now: DateTime<Utc>,
+    ) -> Result<Listener> {
+        let Listener { id, group, is_default, spec, created_at, .. } = listener;
+        let row = listener::ActiveModel {
+            id: Set((*id).into()),
+            node_group_id: Set((*group).into()),
+            is_default: Set(*is_default),
+            created_at: Set(*created_at),
+            ..columns(spec, &self.1, now)
         };
         parse(row.insert(&self.0).await.map_err(name_taken(KIND, spec.name.as_str()))?)
     }
@@ -84,7 +101,7 @@ impl Tx {
         spec: &ListenerSpec,
         now: DateTime<Utc>,
     ) -> Result<Listener> {
-        let row = listener::ActiveModel { id: Unchanged(id.into()), ..columns(spec, now) };
+        let row = listener::ActiveModel { id: Unchanged(id.into()), ..columns(spec, &self.1, now) };
         parse(row.update(&self.0).await.map_err(name_taken(KIND, spec.name.as_str()))?)
     }
 
@@ -101,7 +118,7 @@ impl Tx {
     }
 }
 
-fn columns(spec: &ListenerSpec, now: DateTime<Utc>) -> listener::ActiveModel {
+fn columns(spec: &ListenerSpec, making: &Making, now: DateTime<Utc>) -> listener::ActiveModel {
     listener::ActiveModel {
         name: Set(spec.name.to_string()),
         address: Set(spec.address.to_string()),
@@ -110,6 +127,8 @@ fn columns(spec: &ListenerSpec, now: DateTime<Utc>) -> listener::ActiveModel {
             ListenerProtocol::Http => None,
             ListenerProtocol::Tcp(service) => Some(service.into()),
         }),
+        certificate_id: Set(spec.certificate.map(i32::from)),
+        revision: Set(making.revision()),
         updated_at: Set(now),
         ..Default::default()
     }
@@ -129,7 +148,9 @@ fn parse(row: listener::Model) -> Result<Listener> {
                 None => ListenerProtocol::Http,
                 Some(service) => ListenerProtocol::Tcp(at.parse("service_id", service)?),
             },
+            certificate: at.optional("certificate_id", row.certificate_id)?,
         },
+        revision: row.revision.into(),
         created_at: row.created_at,
         updated_at: row.updated_at,
     })

@@ -1,87 +1,135 @@
 //! Floor 1: rows and transactions. The only SQL.
 //!
 //! [`Store::read`] gives a transaction that sees one state of the database;
-//! [`Store::write`] gives the one writer's. Both are a [`Tx`]: what finds is on
-//! it, and what changes. Only [`Tx::commit`] keeps anything; dropping a `Tx`
+//! [`Store::write`] gives one that changes something. Both are a [`Tx`]: what finds
+//! is on it, and what changes. Only [`Tx::commit`] keeps anything; dropping a `Tx`
 //! rolls it back. A row is an edge too: it is parsed into domain types here.
+//!
+//! All of it runs on SQLite, which has one writer at a time, and on PostgreSQL,
+//! where [`Tx::bump_revision`] puts the changes of one group in a row, and those of
+//! two groups go on side by side.
 
+mod api_tokens;
+mod assignments;
+mod audit;
+mod certificates;
 mod connect;
+mod failure;
+mod history;
+mod import;
+mod invitations;
+mod legacy;
+mod licences;
 mod listeners;
+mod mappings;
 mod node_groups;
 mod node_tokens;
+mod proxies;
+mod queue;
+mod restore;
 mod routes;
 mod rows;
+mod service_secrets;
 mod services;
+mod sessions;
 mod snapshots;
+mod transaction;
+mod url;
 mod users;
 
-use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbErr, SqlErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
-};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::error::{Error, Result};
+use crate::model::Revision;
 
-pub use connect::{DatabaseUrl, DatabaseUrlError};
+pub use certificates::{CertificateFilter, KeptPair};
+pub use legacy::LegacyRows;
+pub use service_secrets::KeptSecret;
+pub use url::{DatabaseUrl, DatabaseUrlError, PostgresUrl};
+
+use failure::name_taken;
+use queue::Queue;
+use transaction::{Bounded, LIMIT, Lock, Purpose};
+
+/// How long a server may take to take leave.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// How long filling a whole database may take.
+const LONG_LIMIT: Duration = Duration::from_secs(600);
 
 /// The database.
 #[derive(Clone, Debug)]
 pub struct Store {
-    reader: DatabaseConnection,
-    writer: DatabaseConnection,
+    reader: Queue,
+    writer: Queue,
 }
 
-/// One transaction. Dropped, it rolls back.
+/// One transaction. Dropped, it rolls back; so it does when it has lasted for 9
+/// seconds, and is `Unavailable` from then on.
 #[derive(Debug)]
-pub struct Tx(DatabaseTransaction);
+pub struct Tx(Bounded, Making);
+
+/// The revision that a transaction makes of a group: that of each row which it writes.
+#[derive(Debug, Default)]
+struct Making(AtomicI64);
+
+impl Making {
+    fn note(&self, revision: Revision) {
+        self.0.store(revision.into(), Ordering::Relaxed);
+    }
+
+    fn revision(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 impl Store {
     /// Begins a transaction that sees one state and changes nothing.
     pub async fn read(&self) -> Result<Tx> {
-        begin(&self.reader, SqliteTransactionMode::Deferred).await
+        Ok(Tx(Bounded::begin(&self.reader, Purpose::Read, LIMIT).await?, Making::default()))
     }
 
-    /// Begins the writer's transaction; on SQLite there is one at a time.
+    /// Begins a transaction that changes something; on SQLite there is one at a
+    /// time.
     pub async fn write(&self) -> Result<Tx> {
-        begin(&self.writer, SqliteTransactionMode::Immediate).await
+        Ok(Tx(Bounded::begin(&self.writer, Purpose::Write, LIMIT).await?, Making::default()))
+    }
+
+    /// As [`Store::write`], but one at a time on any database, in all instances:
+    /// for what looks whether something is there, and makes it if not.
+    pub async fn write_alone(&self) -> Result<Tx> {
+        let tx = self.write().await?;
+        Lock::Alone.take(&tx.0).await?;
+        Ok(tx)
+    }
+
+    /// As [`Store::write_alone`], for what fills a whole database and may take long.
+    pub async fn write_all(&self) -> Result<Tx> {
+        let begun = Bounded::begin(&self.writer, Purpose::Write, LONG_LIMIT).await?;
+        let tx = Tx(begun, Making::default());
+        Lock::Alone.take(&tx.0).await?;
+        Ok(tx)
     }
 
     /// Closes both pools, once what they are doing is done.
     pub async fn close(self) -> Result<()> {
-        self.writer.close().await?;
-        self.reader.close().await?;
-        Ok(())
+        let close = async {
+            self.writer.db.close().await?;
+            self.reader.db.close().await
+        };
+        let closed = timeout(CLOSE, close).await;
+        Ok(closed.map_err(|late| Error::unavailable("the database", late))??)
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is the one place that begins transactions")]
-async fn begin(db: &DatabaseConnection, mode: SqliteTransactionMode) -> Result<Tx> {
-    let options = TransactionOptions { sqlite_transaction_mode: Some(mode), ..Default::default() };
-    Ok(Tx(db.begin_with_options(options).await?))
 }
 
 impl Tx {
     /// Keeps what this transaction changed. The last `await` of a change.
+    ///
+    /// `Unavailable` may mean that the database did keep it, and could not say so.
     pub async fn commit(self) -> Result<()> {
         Ok(self.0.commit().await?)
-    }
-}
-
-impl From<DbErr> for Error {
-    /// The one place where a database's error becomes ours: always internal,
-    /// unless the store recognised what it means.
-    fn from(e: DbErr) -> Self {
-        Self::internal(e)
-    }
-}
-
-/// What an insert or update says of a name that is taken.
-fn name_taken(kind: &'static str, name: &str) -> impl FnOnce(DbErr) -> Error + use<> {
-    let name = name.to_owned();
-    move |e| match e.sql_err() {
-        Some(SqlErr::UniqueConstraintViolation(_)) => {
-            Error::AlreadyExists { kind, name, path: vec!["name".to_owned()] }
-        }
-        Some(_) | None => e.into(),
     }
 }

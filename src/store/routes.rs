@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use super::rows::{Row, to_json};
-use super::{Tx, name_taken};
+use super::{Making, Tx, name_taken};
 use crate::error::{Error, Result};
 use crate::model::Page;
 use crate::model::{NodeGroupId, Route, RouteId, RouteSpec};
@@ -38,6 +38,17 @@ impl Tx {
             .collect()
     }
 
+    /// The routes of these ids, in any order.
+    pub async fn routes_by_id(&self, ids: &[RouteId]) -> Result<Vec<Route>> {
+        route::Entity::find()
+            .filter(route::Column::Id.is_in(ids.iter().map(|id| i32::from(*id))))
+            .all(&self.0)
+            .await?
+            .into_iter()
+            .map(parse)
+            .collect()
+    }
+
     /// Inserts a route. `AlreadyExists` if its group has one of that name.
     pub async fn insert_route(
         &self,
@@ -48,7 +59,21 @@ impl Tx {
         let row = route::ActiveModel {
             node_group_id: Set(group.into()),
             created_at: Set(now),
-            ..columns(spec, now)
+            ..columns(spec, &self.1, now)
+        };
+        let row = row.insert(&self.0).await.map_err(name_taken(KIND, spec.name.as_str()))?;
+        self.insert_backends(row.id, spec).await?;
+        parse(row)
+    }
+
+    /// Inserts a route that was there before, under its old id.
+    pub async fn insert_route_again(&self, route: &Route, now: DateTime<Utc>) -> Result<Route> {
+        let Route { id, group, spec, created_at, .. } = route;
+        let row = route::ActiveModel {
+            id: Set((*id).into()),
+            node_group_id: Set((*group).into()),
+            created_at: Set(*created_at),
+            ..columns(spec, &self.1, now)
         };
         let row = row.insert(&self.0).await.map_err(name_taken(KIND, spec.name.as_str()))?;
         self.insert_backends(row.id, spec).await?;
@@ -62,7 +87,7 @@ impl Tx {
         spec: &RouteSpec,
         now: DateTime<Utc>,
     ) -> Result<Route> {
-        let row = route::ActiveModel { id: Unchanged(id.into()), ..columns(spec, now) };
+        let row = route::ActiveModel { id: Unchanged(id.into()), ..columns(spec, &self.1, now) };
         let row = row.update(&self.0).await.map_err(name_taken(KIND, spec.name.as_str()))?;
         route_backend::Entity::delete_many()
             .filter(route_backend::Column::RouteId.eq(row.id))
@@ -92,7 +117,7 @@ impl Tx {
     }
 }
 
-fn columns(spec: &RouteSpec, now: DateTime<Utc>) -> route::ActiveModel {
+fn columns(spec: &RouteSpec, making: &Making, now: DateTime<Utc>) -> route::ActiveModel {
     route::ActiveModel {
         listener_id: Set(spec.listener.into()),
         name: Set(spec.name.to_string()),
@@ -102,6 +127,7 @@ fn columns(spec: &RouteSpec, now: DateTime<Utc>) -> route::ActiveModel {
         methods: Set(to_json(&spec.methods)),
         headers: Set(to_json(&spec.headers)),
         action: Set(to_json(&spec.action)),
+        revision: Set(making.revision()),
         updated_at: Set(now),
         ..Default::default()
     }
@@ -122,6 +148,7 @@ fn parse(row: route::Model) -> Result<Route> {
             priority: row.priority,
             action: at.json("action", row.action)?,
         },
+        revision: row.revision.into(),
         created_at: row.created_at,
         updated_at: row.updated_at,
     })

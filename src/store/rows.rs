@@ -33,6 +33,18 @@ impl Row {
         U::try_from(value).map_err(|reason| self.broken(column, reason))
     }
 
+    /// Parses one column that may hold nothing.
+    pub(super) fn optional<T, U: TryFrom<T>>(
+        self,
+        column: &'static str,
+        value: Option<T>,
+    ) -> Result<Option<U>>
+    where
+        U::Error: ToString,
+    {
+        value.map(|value| self.parse(column, value)).transpose()
+    }
+
     /// Parses one JSON column.
     pub(super) fn json<T: DeserializeOwned>(
         self,

@@ -3,17 +3,18 @@
 use chrono::{DateTime, Utc};
 use marchproxy_schema::{listener, route, route_backend, service};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Set, Unchanged,
+    ActiveModelTrait as _, ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Set, Unchanged,
 };
 
 use super::rows::{Row, to_json};
-use super::{Tx, name_taken};
+use super::{Making, Tx, name_taken};
 use crate::error::{Error, Result};
-use crate::model::Page;
 use crate::model::{
-    Endpoint, HttpVersion, NodeGroupId, Protocol, Service, ServiceId, ServiceSpec, Timeouts,
+    Endpoint, HttpVersion, NodeGroupId, Protocol, Service, ServiceAuth, ServiceId, ServiceSpec,
+    Timeouts, UserId,
 };
+use crate::model::{Listed, Page, Window};
 
 const KIND: &str = "service";
 
@@ -38,6 +39,40 @@ impl Tx {
             .collect()
     }
 
+    /// A window on the services of a group, or of all groups, the newest first.
+    /// With `seen`, only on those in these groups and on these services.
+    pub async fn list_services(
+        &self,
+        group: Option<NodeGroupId>,
+        seen: Option<(&[NodeGroupId], &[ServiceId])>,
+        window: Window,
+    ) -> Result<Listed<Service>> {
+        let mut wanted = service::Entity::find();
+        if let Some(group) = group {
+            wanted = wanted.filter(service::Column::NodeGroupId.eq(i32::from(group)));
+        }
+        if let Some((groups, services)) = seen {
+            let groups = groups.iter().map(|id| i32::from(*id));
+            let services = services.iter().map(|id| i32::from(*id));
+            wanted = wanted.filter(
+                Condition::any()
+                    .add(service::Column::NodeGroupId.is_in(groups))
+                    .add(service::Column::Id.is_in(services)),
+            );
+        }
+        if window.active_only {
+            wanted = wanted.filter(service::Column::IsActive.eq(true));
+        }
+        let total = wanted.clone().count(&self.0).await?;
+        let rows = wanted
+            .order_by_desc(service::Column::Id)
+            .offset(window.skip)
+            .limit(window.limit)
+            .all(&self.0)
+            .await?;
+        Ok(Listed { total, rows: rows.into_iter().map(parse).collect::<Result<_>>()? })
+    }
+
     /// The services of these ids, in any order.
     pub async fn services_by_id(&self, ids: &[ServiceId]) -> Result<Vec<Service>> {
         service::Entity::find()
@@ -54,12 +89,31 @@ impl Tx {
         &self,
         group: NodeGroupId,
         spec: &ServiceSpec,
+        created_by: Option<UserId>,
         now: DateTime<Utc>,
     ) -> Result<Service> {
         let row = service::ActiveModel {
             node_group_id: Set(group.into()),
+            created_by: Set(created_by.map(i32::from)),
             created_at: Set(now),
-            ..columns(spec, now)?
+            ..columns(spec, &self.1, now)?
+        };
+        parse(row.insert(&self.0).await.map_err(name_taken(KIND, spec.name.as_str()))?)
+    }
+
+    /// Inserts a service that was there before, under its old id.
+    pub async fn insert_service_again(
+        &self,
+        service: &Service,
+        now: DateTime<Utc>,
+    ) -> Result<Service> {
+        let Service { id, group, created_by, spec, created_at, .. } = service;
+        let row = service::ActiveModel {
+            id: Set((*id).into()),
+            node_group_id: Set((*group).into()),
+            created_by: Set(created_by.map(i32::from)),
+            created_at: Set(*created_at),
+            ..columns(spec, &self.1, now)?
         };
         parse(row.insert(&self.0).await.map_err(name_taken(KIND, spec.name.as_str()))?)
     }
@@ -71,12 +125,25 @@ impl Tx {
         spec: &ServiceSpec,
         now: DateTime<Utc>,
     ) -> Result<Service> {
-        let row = service::ActiveModel { id: Unchanged(id.into()), ..columns(spec, now)? };
+        let row = service::ActiveModel { id: Unchanged(id.into()), ..columns(spec, &self.1, now)? };
         parse(row.update(&self.0).await.map_err(name_taken(KIND, spec.name.as_str()))?)
     }
 
-    /// Deletes a service. `InUse` while a route or a listener names it.
+    /// Deletes a service. `InUse` while a route, a listener or a mapping names it.
     pub async fn delete_service(&self, service: &Service) -> Result<()> {
+        self.check_unused(service).await?;
+        let mappings = self.mappings(service.group, Page::ALL).await?;
+        if let Some(mapping) = mappings.iter().find(|mapping| mapping.spec.names(service.id)) {
+            let (name, by) = (&service.spec.name, &mapping.spec.name);
+            let (name, by) = (name.to_string(), format!("mapping {by}"));
+            return Err(Error::InUse { kind: KIND, name, by });
+        }
+        service::Entity::delete_by_id(i32::from(service.id)).exec(&self.0).await?;
+        Ok(())
+    }
+
+    /// `InUse` while a route or a listener names the service: Envoy has to know it.
+    pub async fn check_unused(&self, service: &Service) -> Result<()> {
         let id = i32::from(service.id);
         let in_use =
             |by: String| Err(Error::InUse { kind: KIND, name: service.spec.name.to_string(), by });
@@ -96,13 +163,16 @@ impl Tx {
         if let Some(listener) = listener {
             return in_use(format!("listener {}", listener.name));
         }
-        service::Entity::delete_by_id(id).exec(&self.0).await?;
         Ok(())
     }
 }
 
 /// What people configured, as columns; identity and birth are left open.
-fn columns(spec: &ServiceSpec, now: DateTime<Utc>) -> Result<service::ActiveModel> {
+fn columns(
+    spec: &ServiceSpec,
+    making: &Making,
+    now: DateTime<Utc>,
+) -> Result<service::ActiveModel> {
     let (first, rest) = spec
         .endpoints
         .split_first()
@@ -111,6 +181,7 @@ fn columns(spec: &ServiceSpec, now: DateTime<Utc>) -> Result<service::ActiveMode
         Protocol::Http(HttpVersion::Http1) => ("http", 1),
         Protocol::Http(HttpVersion::Http2) => ("http", 2),
         Protocol::Tcp => ("tcp", 1),
+        Protocol::Udp => ("udp", 1),
     };
     Ok(service::ActiveModel {
         name: Set(spec.name.to_string()),
@@ -126,6 +197,13 @@ fn columns(spec: &ServiceSpec, now: DateTime<Utc>) -> Result<service::ActiveMode
         idle_timeout_ms: Set(spec.timeouts.idle.into()),
         health_check: Set(spec.health_check.as_ref().map(to_json)),
         tls: Set(spec.tls.as_ref().map(to_json)),
+        is_active: Set(spec.is_active),
+        collection: Set(spec.collection.as_ref().map(ToString::to_string)),
+        auth_type: Set(spec.auth.kind.as_str().to_owned()),
+        jwt_expiry: Set(spec.auth.jwt_expiry.into()),
+        jwt_algorithm: Set(spec.auth.jwt_algorithm.as_str().to_owned()),
+        metadata: Set(spec.metadata.clone()),
+        revision: Set(making.revision()),
         updated_at: Set(now),
         ..Default::default()
     })
@@ -137,6 +215,7 @@ fn parse(row: service::Model) -> Result<Service> {
         ("http", 1) => Protocol::Http(HttpVersion::Http1),
         ("http", 2) => Protocol::Http(HttpVersion::Http2),
         ("tcp", _) => Protocol::Tcp,
+        ("udp", _) => Protocol::Udp,
         (other, _) => return Err(at.broken("protocol", other)),
     };
     let mut endpoints = vec![Endpoint {
@@ -148,6 +227,7 @@ fn parse(row: service::Model) -> Result<Service> {
     Ok(Service {
         id: at.parse("id", row.id)?,
         group: at.parse("node_group_id", row.node_group_id)?,
+        created_by: at.optional("created_by", row.created_by)?,
         spec: ServiceSpec {
             name: at.parse("name", row.name)?,
             protocol,
@@ -160,7 +240,16 @@ fn parse(row: service::Model) -> Result<Service> {
             },
             health_check: row.health_check.map(|v| at.json("health_check", v)).transpose()?,
             tls: row.tls.map(|v| at.json("tls", v)).transpose()?,
+            collection: at.optional("collection", row.collection)?,
+            auth: ServiceAuth {
+                kind: at.parse("auth_type", row.auth_type)?,
+                jwt_expiry: at.parse("jwt_expiry", row.jwt_expiry)?,
+                jwt_algorithm: at.parse("jwt_algorithm", row.jwt_algorithm)?,
+            },
+            metadata: row.metadata,
+            is_active: row.is_active,
         },
+        revision: row.revision.into(),
         created_at: row.created_at,
         updated_at: row.updated_at,
     })

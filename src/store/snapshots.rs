@@ -9,8 +9,8 @@ use sea_orm::{
 
 use super::Tx;
 use super::rows::{Row, to_json};
-use crate::error::Result;
-use crate::model::{NewSnapshot, NodeGroupId, Revision, SnapshotRecord};
+use crate::error::{Error, Result};
+use crate::model::{NewSnapshot, NodeGroupId, Revision, SnapshotId, SnapshotRecord};
 
 impl Tx {
     /// Keeps a snapshot in its group's history.
@@ -49,6 +49,54 @@ impl Tx {
         query.all(&self.0).await?.into_iter().map(parse).collect()
     }
 
+    /// When the newest snapshot of all was made.
+    pub async fn last_snapshot_at(&self) -> Result<Option<DateTime<Utc>>> {
+        let newest = snapshot::Entity::find().order_by_desc(snapshot::Column::Id).one(&self.0);
+        Ok(newest.await?.map(|row| row.created_at))
+    }
+
+    /// Pretends that a snapshot had another version.
+    #[cfg(test)]
+    pub async fn set_version(&self, id: SnapshotId, version: &str) -> Result<()> {
+        snapshot::Entity::update_many()
+            .col_expr(snapshot::Column::Version, sea_orm::sea_query::Expr::value(version))
+            .filter(snapshot::Column::Id.eq(i32::from(id)))
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
+
+    /// The snapshot of this id, or `NotFound`: it may be forgotten by now.
+    pub async fn snapshot(&self, id: SnapshotId) -> Result<SnapshotRecord> {
+        let row = snapshot::Entity::find_by_id(i32::from(id)).one(&self.0).await?;
+        parse(row.ok_or_else(|| Error::not_found("snapshot", id))?)
+    }
+
+    /// A group's snapshot of this revision.
+    pub async fn find_snapshot_at(
+        &self,
+        group: NodeGroupId,
+        revision: Revision,
+    ) -> Result<Option<SnapshotRecord>> {
+        let query = snapshot::Entity::find()
+            .filter(snapshot::Column::NodeGroupId.eq(i32::from(group)))
+            .filter(snapshot::Column::Revision.eq(i64::from(revision)));
+        query.one(&self.0).await?.map(parse).transpose()
+    }
+
+    /// What was a group's newest snapshot at a time.
+    pub async fn find_snapshot_of_time(
+        &self,
+        group: NodeGroupId,
+        time: DateTime<Utc>,
+    ) -> Result<Option<SnapshotRecord>> {
+        let query = snapshot::Entity::find()
+            .filter(snapshot::Column::NodeGroupId.eq(i32::from(group)))
+            .filter(snapshot::Column::CreatedAt.lte(time))
+            .order_by_desc(snapshot::Column::Revision);
+        query.one(&self.0).await?.map(parse).transpose()
+    }
+
     /// The newest snapshot of this version, in `group` or in any.
     pub async fn find_snapshot(
         &self,
@@ -68,7 +116,7 @@ impl Tx {
 fn parse(row: snapshot::Model) -> Result<SnapshotRecord> {
     let at = Row { table: "snapshot", id: row.id };
     Ok(SnapshotRecord {
-        id: row.id,
+        id: at.parse("id", row.id)?,
         group: at.parse("node_group_id", row.node_group_id)?,
         revision: row.revision.into(),
         version: row.version,

@@ -32,7 +32,7 @@ async fn create_token(plane: &Plane, input: Value) -> (Value, String) {
 }
 
 async fn revoke(plane: &Plane, id: &Value) {
-    let query = "mutation($input: DeleteInput!) { revokeNodeToken(input: $input) { revokedId } }";
+    let query = "mutation($input: RevokeInput!) { revokeNodeToken(input: $input) { revokedId } }";
     let revoked = plane.ask(query, json!({ "input": { "id": id } })).await.data();
     assert_eq!(&revoked["revokeNodeToken"]["revokedId"], id);
 }

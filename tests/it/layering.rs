@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 /// A module may use those on lower floors.
 const FLOORS: [&[&str]; 8] = [
-    &["model", "error"],
-    &["store", "compile"],
-    &["hub", "nodes", "loads", "auth"],
+    &["model", "error", "metrics", "envoy_api"],
+    &["store", "compile", "history", "pgv"],
+    &["hub", "nodes", "loads", "auth", "limits", "licence", "secret_stores"],
     &["publish"],
     &["app"],
-    &["graphql", "ads"],
+    &["graphql", "rest", "ads"],
     &["server"],
     &["main", "lib", "cli", "config", "telemetry", "shutdown"],
 ];

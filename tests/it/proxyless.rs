@@ -1,7 +1,7 @@
 //! gRPC clients that need no proxy: a real grpcio, and a real grpc-js.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
-use crate::support::{Authority, LIMIT, Plane, eventually};
+use crate::support::{Authority, LIMIT, Plane, eventually, installed};
 
 /// A Python process that is talked to by lines; killed when dropped.
 struct Peer {
@@ -72,13 +72,6 @@ fn node(target: &str) -> tokio::process::Command {
 }
 
 /// Where a peer is; the project's own script installs it if it is not there.
-fn installed(name: &str) -> String {
-    let script = format!("{}/scripts/{name}", env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new(&script).stderr(Stdio::inherit()).output().unwrap();
-    assert!(output.status.success(), "{script} could not install {name}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
 async fn server(name: &str) -> (Peer, i32) {
     let mut peer = Peer::start(&mut python(["serve", name]));
     let port = peer.says().await.parse().unwrap();

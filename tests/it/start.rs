@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::json;
 
-use crate::support::{Envoy, Plane, Protocol, free_port};
+use crate::support::{Envoy, Plane, Process, Protocol, eventually, free_port};
 
 fn run(dir: &std::path::Path, variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_marchproxy"));
@@ -32,11 +32,12 @@ async fn a_newcomer_finds_a_group_a_listener_and_an_administrator() {
 #[tokio::test]
 async fn what_a_newcomer_is_shown_holds_and_is_shown_once() {
     let dir = tempfile::tempdir().unwrap();
-    let (http, xds) = (free_port().to_string(), free_port().to_string());
+    let [http, xds, internal] = [(); 3].map(|()| free_port().to_string());
     let start = async || {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_marchproxy"));
         command.arg("serve").env_clear().kill_on_drop(true);
-        command.envs([("PORT", &http), ("XDS_GRPC_PORT", &xds)]).env("DATA_DIR", dir.path());
+        command.envs([("PORT", &http), ("XDS_GRPC_PORT", &xds), ("XDS_HTTP_PORT", &internal)]);
+        command.env("DATA_DIR", dir.path());
         let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
         let mut shown = String::new();
         let mut lines = tokio::io::BufReader::new(child.stdout.take().unwrap());
@@ -46,7 +47,7 @@ async fn what_a_newcomer_is_shown_holds_and_is_shown_once() {
         }
         (child, shown)
     };
-    let (child, shown) = start().await;
+    let (mut child, shown) = start().await;
     let line = shown.lines().find(|line| line.contains("Sign in")).unwrap();
     let password = line.split(" / ").nth(1).unwrap().split(' ').next().unwrap();
     assert!(shown.contains(&format!("http://127.0.0.1:{http}/graphql")), "{shown}");
@@ -62,9 +63,61 @@ async fn what_a_newcomer_is_shown_holds_and_is_shown_once() {
     let key = std::fs::metadata(dir.path().join("secret_key")).unwrap();
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
 
-    drop(child);
+    child.kill().await.unwrap(); // and wait: its ports are to be free
     let (_child, shown) = start().await;
     assert!(!shown.contains(password), "{shown}");
+}
+
+#[tokio::test]
+async fn where_the_administrator_registers_there_is_one_and_the_door_is_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let ports = ["PORT", "XDS_GRPC_PORT", "XDS_HTTP_PORT"].map(|name| (name, free_port()));
+    let base = format!("http://127.0.0.1:{}", ports[0].1);
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_marchproxy"));
+    serve.arg("serve").env_clear().env("DATA_DIR", dir.path());
+    serve.env("ADMIN_REGISTERS", "true");
+    serve.envs(ports.map(|(name, port)| (name, port.to_string())));
+    let _server = Process::start(&mut serve, &dir.path().join("log"));
+    let client = reqwest::Client::new();
+    eventually("it is healthy", async || {
+        let answer = client.get(format!("{base}/healthz")).send().await;
+        answer.and_then(reqwest::Response::error_for_status).map_err(|e| e.to_string())
+    })
+    .await;
+    let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
+    assert!(log.contains("nobody can yet: register"), "{log}");
+
+    let register = async |name: &str| {
+        let body = json!({ "username": name, "password": "correct horse" });
+        let request = client.post(format!("{base}/api/v1/auth/register")).json(&body);
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.json::<serde_json::Value>().await.unwrap())
+    };
+    // Of several first ones, one is the first.
+    let (one, other) = tokio::join!(register("ada"), register("eve"));
+    let mut statuses = [one.0, other.0];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 403], "{one:?} {other:?}");
+    let first = if one.0 == 201 { one.1 } else { other.1 };
+    assert_eq!(first["is_admin"], true, "{first}");
+    let (status, said) = register("mallory").await;
+    assert_eq!((status, &said["detail"]), (403, &json!("Registration needs an invitation")));
+    let me = client.get(format!("{base}/api/v1/auth/me"));
+    let me = me.bearer_auth(first["access_token"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(me.status(), 200);
+}
+
+#[test]
+fn the_effective_configuration_is_shown_without_secrets() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_marchproxy"));
+    command.args(["config", "--port", "9000"]).env_clear();
+    command.envs([("SECRET_KEY", "hush"), ("WORKERS", "2")]);
+    let shown = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    for line in ["PORT=9000", "WORKERS=2", "SECRET_KEY=(not shown)", "XDS_GRPC_PORT=18000"] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    assert!(!shown.contains("hush"), "{shown}");
 }
 
 #[test]
@@ -73,24 +126,45 @@ fn a_bad_value_is_refused_by_its_name() {
     let taken = taken.local_addr().unwrap().port().to_string();
     let free = free_port().to_string();
     let table: &[(&[(&str, &str)], &str)] = &[
-        (&[("PORT", "0")], "--port"),
-        (&[("PORT", "65536")], "--port"),
-        (&[("PORT", "http")], "--port"),
-        (&[("HOST", "localhost")], "--host"),
-        (&[("XDS_HOST", "everywhere")], "--xds-host"),
-        (&[("XDS_GRPC_PORT", "-1")], "--xds-grpc-port"),
-        (&[("XDS_AUTH", "password")], "--xds-auth"),
+        (&[("PORT", "0")], "PORT (--port): "),
+        (&[("PORT", "65536")], "PORT (--port): "),
+        (&[("PORT", "http")], "PORT (--port): "),
+        (&[("WORKERS", "0")], "WORKERS (--workers): "),
+        (&[("HOST", "localhost")], "HOST (--host): "),
+        (&[("XDS_HOST", "everywhere")], "XDS_HOST (--xds-host): "),
+        (&[("XDS_GRPC_PORT", "-1")], "XDS_GRPC_PORT (--xds-grpc-port): "),
+        (&[("XDS_AUTH", "password")], "XDS_AUTH (--xds-auth): "),
         (&[("XDS_AUTH", "mtls")], "XDS_AUTH=mtls needs"),
         (&[("XDS_TLS_CERT", "a.crt")], "XDS_TLS_KEY"),
         (&[("XDS_TLS_KEY", "a.key")], "XDS_TLS_CERT"),
         (&[("XDS_TLS_CERT", "/no.crt"), ("XDS_TLS_KEY", "/no.key")], "XDS_TLS_CERT"),
         (&[("XDS_TLS_CLIENT_CA", "a.crt")], "XDS_TLS_CLIENT_CA"),
-        (&[("XDS_ALLOW_PLAINTEXT_SECRETS", "perhaps")], "--xds-allow-plaintext-secrets"),
-        (&[("XDS_MAX_STREAMS", "0")], "--xds-max-streams"),
-        (&[("XDS_MAX_STREAMS_PER_PEER", "many")], "--xds-max-streams-per-peer"),
-        (&[("DATABASE_URL", "mysql://a")], "--database-url"),
-        (&[("ADMIN_USERNAME", "")], "--admin-username"),
-        (&[("LOG_FORMAT", "xml")], "--log-format"),
+        (
+            &[("XDS_ALLOW_PLAINTEXT_SECRETS", "perhaps")],
+            "XDS_ALLOW_PLAINTEXT_SECRETS (--xds-allow-plaintext-secrets): ",
+        ),
+        (&[("XDS_MAX_STREAMS", "0")], "XDS_MAX_STREAMS (--xds-max-streams): "),
+        (
+            &[("XDS_MAX_STREAMS_PER_PEER", "many")],
+            "XDS_MAX_STREAMS_PER_PEER (--xds-max-streams-per-peer): ",
+        ),
+        (&[("DATABASE_URL", "mysql://u:hush@a")], "DATABASE_URL"),
+        (&[("REDIS_URL", "http://u:hush@a")], "REDIS_URL"),
+        (&[("SNAPSHOT_HISTORY", "0")], "SNAPSHOT_HISTORY (--snapshot-history): "),
+        (&[("AUDIT_RETENTION_DAYS", "-1")], "AUDIT_RETENTION_DAYS (--audit-retention-days): "),
+        (&[("XDS_HTTP_PORT", "0")], "XDS_HTTP_PORT (--xds-http-port): "),
+        (&[("XDS_HTTP_HOST", "everywhere")], "XDS_HTTP_HOST (--xds-http-host): "),
+        (&[("XDS_SERVER_URL", "localhost:19000")], "XDS_SERVER_URL (--xds-server-url): "),
+        (&[("LICENSE_KEY", "two words")], "LICENSE_KEY"),
+        (&[("ADMIN_REGISTERS", "perhaps")], "ADMIN_REGISTERS (--admin-registers): "),
+        (
+            &[("ADMIN_REGISTERS", "true"), ("ADMIN_PASSWORD", "hush hush hush")],
+            "ADMIN_PASSWORD is of no use with ADMIN_REGISTERS",
+        ),
+        (&[("PORT", &free), ("XDS_HTTP_TOKEN", "short")], "XDS_HTTP_TOKEN"),
+        (&[("PORT", &free), ("XDS_HTTP_PORT", &taken)], "XDS_HTTP_PORT"),
+        (&[("ADMIN_USERNAME", "")], "ADMIN_USERNAME (--admin-username): "),
+        (&[("LOG_FORMAT", "xml")], "LOG_FORMAT (--log-format): "),
         (&[("LOG_LEVEL", "a=b=c")], "LOG_LEVEL"),
         (&[("PORT", &free), ("SECRET_KEY", "")], "SECRET_KEY"),
         (&[("PORT", &free), ("ADMIN_PASSWORD", "short")], "ADMIN_PASSWORD"),
@@ -99,12 +173,14 @@ fn a_bad_value_is_refused_by_its_name() {
     for (variables, name) in table {
         let dir = tempfile::tempdir().unwrap();
         let xds = free_port().to_string();
-        let mut all = vec![("XDS_GRPC_PORT", xds.as_str())];
+        let internal = free_port().to_string();
+        let mut all = vec![("XDS_GRPC_PORT", xds.as_str()), ("XDS_HTTP_PORT", &internal)];
         all.extend_from_slice(variables);
         let output = run(&dir.path().join("data"), &all);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{variables:?} was taken");
         assert!(said.contains(name), "{variables:?} said: {said}");
+        assert!(!said.contains("hush"), "{variables:?} said: {said}");
     }
 }
 

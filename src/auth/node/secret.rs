@@ -1,26 +1,24 @@
-//! Keys and tokens: a prefix that tells what it is, and 256 random bits.
-//!
-//! Only their SHA-256 is kept. There is nothing to guess in 256 random bits, so
-//! a slow hash would protect nothing, and looking one up by its hash takes no
-//! time that depends on how much of it was right.
+//! Keys and tokens of nodes.
 
 use std::fmt;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::auth::secret;
 use crate::model::TokenHash;
 
+const NODE_TOKEN: &str = "mpn_";
+/// How keys of groups began that were made before they were as they are now.
+const OLD_GROUP_KEY: &str = "mpg_";
 const FOREIGN: &str = "this is no group's key and no node token";
 
 /// What a secret is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretKind {
-    /// Any node of a group: `mpg_...`.
+    /// Any node of a group, and any proxy that registers over REST: 64 characters,
+    /// as existing installations have them, or `mpg_` and 43 more.
     GroupKey,
-    /// Who holds a node token: `mpn_...`.
+    /// Who holds a node token: `mpn_` and 43 characters.
     NodeToken,
 }
 
@@ -37,22 +35,13 @@ pub struct PresentedToken {
     pub hash: TokenHash,
 }
 
-impl SecretKind {
-    const ALL: [Self; 2] = [Self::GroupKey, Self::NodeToken];
-
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::GroupKey => "mpg_",
-            Self::NodeToken => "mpn_",
-        }
-    }
-}
-
 impl NodeSecret {
     /// Makes one up.
     pub fn make(kind: SecretKind) -> Self {
-        let bits: [u8; 32] = rand::random();
-        Self(format!("{}{}", kind.prefix(), BASE64.encode(bits)).into())
+        Self(match kind {
+            SecretKind::GroupKey => secret::make_key(),
+            SecretKind::NodeToken => secret::make(NODE_TOKEN),
+        })
     }
 
     /// What goes into `authorization: Bearer`.
@@ -62,7 +51,7 @@ impl NodeSecret {
 
     /// What is kept of it.
     pub fn hash(&self) -> TokenHash {
-        hash(self.expose())
+        secret::hash(self.expose())
     }
 }
 
@@ -76,11 +65,23 @@ impl PresentedToken {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
             Some(_) | None => return Err("`authorization` must be `Bearer <token>`"),
         };
-        let kind = SecretKind::ALL.into_iter().find(|kind| {
-            let bits = token.strip_prefix(kind.prefix());
-            bits.is_some_and(|bits| BASE64.decode(bits).is_ok_and(|bits| bits.len() == 32))
-        });
-        Ok(Self { kind: kind.ok_or(FOREIGN)?, hash: hash(token) })
+        Ok(Self { kind: kind(token).ok_or(FOREIGN)?, hash: secret::hash(token) })
+    }
+
+    /// What may be a group's key, whatever it looks like.
+    pub fn of_group_key(key: &str) -> Self {
+        Self { kind: SecretKind::GroupKey, hash: secret::hash(key) }
+    }
+}
+
+/// What a token is by its looks.
+fn kind(token: &str) -> Option<SecretKind> {
+    if secret::is_key(token) || secret::has_form(token, OLD_GROUP_KEY) {
+        Some(SecretKind::GroupKey)
+    } else if secret::has_form(token, NODE_TOKEN) {
+        Some(SecretKind::NodeToken)
+    } else {
+        None
     }
 }
 
@@ -93,31 +94,33 @@ impl fmt::Display for SecretKind {
     }
 }
 
-fn hash(text: &str) -> TokenHash {
-    let hash = digest(&SHA256, text.as_bytes());
-    TokenHash::new(hash.as_ref().try_into().expect("SHA-256 gives 32 bytes"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_secret_is_found_again_by_its_hash() {
-        for kind in SecretKind::ALL {
+        for (kind, length) in [(SecretKind::GroupKey, 64), (SecretKind::NodeToken, 4 + 43)] {
             let secret = NodeSecret::make(kind);
             let authorization = format!("Bearer {}", secret.expose());
             let read = PresentedToken::read(authorization.as_bytes()).unwrap();
             assert_eq!(read, PresentedToken { kind, hash: secret.hash() });
-            assert_eq!(secret.expose().len(), 4 + 43);
+            assert_eq!(secret.expose().len(), length);
             assert_ne!(NodeSecret::make(kind).hash(), secret.hash());
         }
     }
 
     #[test]
-    fn a_hash_is_the_sha_256_of_the_whole_text() {
-        let of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        let hex: String = hash("abc").as_bytes().iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(hex, of_abc);
+    fn a_key_that_was_made_before_is_still_one() {
+        let bits = "A".repeat(43);
+        for (token, want) in [
+            (format!("mpg_{bits}"), Some(SecretKind::GroupKey)),
+            (format!("mpn_{bits}"), Some(SecretKind::NodeToken)),
+            (format!("mpx_{bits}"), None),
+            ("A".repeat(64), Some(SecretKind::GroupKey)),
+            ("A".repeat(63), None),
+        ] {
+            assert_eq!(kind(&token), want, "{token}");
+        }
     }
 }

@@ -5,9 +5,10 @@ use std::fmt::Debug;
 use chrono::{DateTime, Utc};
 
 use crate::model::{
-    Backend, DesiredState, Endpoint, Forward, HttpVersion, Listener, ListenerProtocol,
-    ListenerSpec, LoadBalancing, NodeGroup, NodeGroupSpec, PathMatch, Protocol, Route, RouteAction,
-    RouteSpec, Service, ServiceSpec, Timeouts,
+    Backend, Certificate, CertificateKey, CertificateSource, CertificateSpec, DesiredState,
+    Endpoint, Forward, HttpVersion, KeyPair, Listener, ListenerProtocol, ListenerSpec,
+    LoadBalancing, Mapping, MappingProtocol, MappingSpec, NodeGroup, NodeGroupSpec, PathMatch,
+    Protocol, RenewBefore, Route, RouteAction, RouteSpec, Service, ServiceSpec, Services, Timeouts,
 };
 
 const EPOCH: DateTime<Utc> = DateTime::UNIX_EPOCH;
@@ -24,16 +25,14 @@ pub(super) fn number<T: TryFrom<i32, Error: Debug>>(number: i32) -> T {
 
 /// A group with the listener that it has from the start, and nothing else.
 pub(super) fn state() -> DesiredState {
-    let spec = NodeGroupSpec {
-        name: text(NodeGroupSpec::DEFAULT_NAME),
-        description: String::new(),
-        runtime: [].into(),
-    };
+    let spec = NodeGroupSpec::named(text(NodeGroupSpec::DEFAULT_NAME));
     let group = NodeGroup {
         id: number(1),
         is_default: true,
         revision: 1_i64.into(),
+        created_by: None,
         spec,
+        settings_revision: Default::default(),
         created_at: EPOCH,
         updated_at: EPOCH,
     };
@@ -41,7 +40,14 @@ pub(super) fn state() -> DesiredState {
         is_default: true,
         ..listener(1, ListenerSpec::DEFAULT_NAME, ListenerSpec::DEFAULT_PORT)
     };
-    DesiredState { group, services: vec![], routes: vec![], listeners: vec![default] }
+    DesiredState {
+        group,
+        services: vec![],
+        routes: vec![],
+        listeners: vec![default],
+        mappings: vec![],
+        certificates: vec![],
+    }
 }
 
 /// The group with these services.
@@ -68,8 +74,20 @@ pub(super) fn service(id: i32, name: &str, endpoints: &[&str]) -> Service {
         },
         health_check: None,
         tls: None,
+        collection: None,
+        auth: Default::default(),
+        metadata: None,
+        is_active: true,
     };
-    Service { id: number(id), group: number(1), spec, created_at: EPOCH, updated_at: EPOCH }
+    Service {
+        id: number(id),
+        group: number(1),
+        created_by: None,
+        spec,
+        revision: Default::default(),
+        created_at: EPOCH,
+        updated_at: EPOCH,
+    }
 }
 
 /// A TCP service with one endpoint.
@@ -92,12 +110,42 @@ pub(super) fn listener(id: i32, name: &str, port: i32) -> Listener {
         address: "0.0.0.0".parse().unwrap(),
         port: number(port),
         protocol: ListenerProtocol::Http,
+        certificate: None,
     };
     Listener {
         id: number(id),
         group: number(1),
         is_default: false,
         spec,
+        revision: Default::default(),
+        created_at: EPOCH,
+        updated_at: EPOCH,
+    }
+}
+
+/// A certificate whose key is open; the pair is made up.
+pub(super) fn certificate(id: i32, name: &str) -> Certificate {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(["a.example".to_owned()]).unwrap();
+    let pem = params.self_signed(&key).unwrap().pem();
+    let pair = KeyPair::read(&pem, None, &key.serialize_pem(), EPOCH).unwrap();
+    let spec = CertificateSpec {
+        name: text(name),
+        description: String::new(),
+        source: CertificateSource::Upload,
+        auto_renew: false,
+        renew_before: RenewBefore::default(),
+        is_active: true,
+    };
+    Certificate {
+        id: number(id),
+        group: number(1),
+        created_by: None,
+        spec,
+        chain: pair.chain,
+        key: CertificateKey::Opened(pair.key),
+        renewal: Default::default(),
+        revision: Default::default(),
         created_at: EPOCH,
         updated_at: EPOCH,
     }
@@ -122,7 +170,39 @@ pub(super) fn route(id: i32, name: &str, path: PathMatch, action: RouteAction) -
         priority: 0,
         action,
     };
-    Route { id: number(id), group: number(1), spec, created_at: EPOCH, updated_at: EPOCH }
+    Route {
+        id: number(id),
+        group: number(1),
+        spec,
+        revision: Default::default(),
+        created_at: EPOCH,
+        updated_at: EPOCH,
+    }
+}
+
+/// A mapping from these services, or whoever asks, to these.
+pub(super) fn mapping(id: i32, sources: Option<&[i32]>, destinations: &[i32]) -> Mapping {
+    let these = |ids: &[i32]| Services::These(ids.iter().copied().map(number).collect());
+    let spec = MappingSpec {
+        name: text(&format!("m{id}")),
+        description: String::new(),
+        sources: sources.map_or(Services::All, these),
+        destinations: these(destinations),
+        protocols: [MappingProtocol::Tcp].into(),
+        ports: vec![],
+        auth_required: true,
+        comments: String::new(),
+        is_active: true,
+    };
+    Mapping {
+        id: number(id),
+        group: number(1),
+        created_by: None,
+        spec,
+        revision: Default::default(),
+        created_at: EPOCH,
+        updated_at: EPOCH,
+    }
 }
 
 /// Every path that starts with this.

@@ -45,7 +45,7 @@ fn golden_route(name: &str, route: Route) {
 }
 
 fn tls(sni: Option<&str>, verification: Verification) -> Option<UpstreamTls> {
-    Some(UpstreamTls { sni: sni.map(text), verification })
+    Some(UpstreamTls { enabled: true, sni: sni.map(text), verification })
 }
 
 // === services and listeners ===
@@ -141,6 +141,7 @@ fn an_endpoint_is_chosen_as_people_say() {
 #[test]
 fn endpoints_are_probed_as_they_are_spoken_to() {
     let probe = HealthCheck {
+        enabled: true,
         path: Some(text("/healthz")),
         interval: number(1500),
         timeout: number(1000),

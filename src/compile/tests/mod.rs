@@ -3,9 +3,11 @@
 //! [`given`] builds states, [`shown`] writes messages down for people. The
 //! golden files stand in `../snapshots`; `cargo insta review` changes them.
 
+mod certificates;
 mod errors;
 mod given;
 mod golden;
+mod mappings;
 mod order;
 mod properties;
 mod shown;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
 
 use super::given::{
-    endpoint, forward, listener, number, prefix, route, service, state, tcp_listener, text,
+    endpoint, forward, listener, mapping, number, prefix, route, service, state, tcp_listener, text,
 };
 use crate::compile::compile;
 use crate::model::{
@@ -81,6 +81,7 @@ fn shuffled(mut state: DesiredState, rng: &mut impl Rng) -> DesiredState {
     shuffle(&mut state.listeners, rng);
     shuffle(&mut state.services, rng);
     shuffle(&mut state.routes, rng);
+    shuffle(&mut state.mappings, rng);
     for service in &mut state.services {
         shuffle(&mut service.spec.endpoints, rng);
     }
@@ -101,14 +102,15 @@ fn shuffle<T>(items: &mut [T], rng: &mut impl Rng) {
 fn states(at: &'static [&'static str]) -> impl Strategy<Value = DesiredState> {
     let services = vec(services(at), 0..6);
     let settings = vec(any::<bool>(), 0..5);
-    (services, vec(routes(), 0..8), 1..4_i32, settings).prop_map(
-        |(services, routes, listeners, settings)| {
+    (services, vec(routes(), 0..8), vec(mappings(), 0..4), 1..4_i32, settings).prop_map(
+        |(services, routes, mappings, listeners, settings)| {
             let mut state = state();
             state.group.spec.runtime = (0..).zip(settings).map(setting).collect();
             let http = (2..=listeners).map(|id| listener(id, &format!("http{id}"), 8000 + id));
             state.listeners.extend(http);
             (1..).zip(services).for_each(|(id, service)| add_service(&mut state, id, service));
             (1..).zip(routes).for_each(|(id, route)| add_route(&mut state, id, listeners, route));
+            (1..).zip(mappings).for_each(|(id, plan)| add_mapping(&mut state, id, &plan));
             state
         },
     )
@@ -145,6 +147,21 @@ fn add_route(state: &mut DesiredState, id: i32, listeners: i32, plan: RoutePlan)
     state.routes.push(route);
 }
 
+/// Adds a mapping from some services, or from whoever asks, to some.
+fn add_mapping(state: &mut DesiredState, id: i32, (from, to): &MappingPlan) {
+    // The order of endpoints matters to a source: its host is that of the first.
+    let at_one = |s: &&Service| s.spec.endpoints.len() == 1;
+    let sources: Vec<i32> = state.services.iter().filter(at_one).map(|s| s.id.into()).collect();
+    let ids: Vec<i32> = state.services.iter().map(|s| s.id.into()).collect();
+    if !ids.is_empty() {
+        let some = |which: &[Index], of: &[i32]| which.iter().map(|i| *i.get(of)).collect();
+        let from: Option<Vec<i32>> =
+            from.as_ref().filter(|_| !sources.is_empty()).map(|from| some(from, &sources));
+        let to: Vec<i32> = some(to, &ids);
+        state.mappings.push(mapping(id, from.as_deref(), &to));
+    }
+}
+
 fn services(at: &'static [&'static str]) -> impl Strategy<Value = Service> {
     let protocols =
         [Protocol::Http(HttpVersion::Http1), Protocol::Http(HttpVersion::Http2), Protocol::Tcp];
@@ -152,8 +169,11 @@ fn services(at: &'static [&'static str]) -> impl Strategy<Value = Service> {
     let verifications =
         [Verification::Off, Verification::System, Verification::Authority(text(PEM))];
     // The order of endpoints matters to TLS where it takes its name from them.
-    let tls = select(verifications.to_vec())
-        .prop_map(|verification| UpstreamTls { sni: Some(text("api.internal")), verification });
+    let tls = select(verifications.to_vec()).prop_map(|verification| UpstreamTls {
+        enabled: true,
+        sni: Some(text("api.internal")),
+        verification,
+    });
     (select(protocols.to_vec()), endpoints, proptest::option::of(tls)).prop_map(
         |(protocol, endpoints, tls)| {
             let mut service = service(1, "s", &[]);
@@ -165,6 +185,13 @@ fn services(at: &'static [&'static str]) -> impl Strategy<Value = Service> {
             service
         },
     )
+}
+
+/// Which services a mapping leads from, and to.
+type MappingPlan = (Option<Vec<Index>>, Vec<Index>);
+
+fn mappings() -> impl Strategy<Value = MappingPlan> {
+    (proptest::option::of(vec(any::<Index>(), 1..3)), vec(any::<Index>(), 1..3))
 }
 
 /// A route before it is known what it can lead to.

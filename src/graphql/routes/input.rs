@@ -36,6 +36,7 @@ pub(in crate::graphql) enum TextMatchInput {
 /// A header that a request must have.
 #[derive(InputObject)]
 pub(in crate::graphql) struct HeaderMatchInput {
+    /// Which header.
     name: String,
     /// What it must say; anything if not said.
     value: Option<TextMatchInput>,
@@ -44,6 +45,7 @@ pub(in crate::graphql) struct HeaderMatchInput {
 /// A service that requests may go to, and its share.
 #[derive(InputObject)]
 pub(in crate::graphql) struct BackendInput {
+    /// The service.
     service: ID,
     /// 0 to 10000, relative to the other backends.
     #[graphql(default = 1)]
@@ -66,15 +68,21 @@ pub(in crate::graphql) struct RetriesInput {
 /// Where a client is told to ask instead; what is not named stays.
 #[derive(InputObject)]
 pub(in crate::graphql) struct RedirectInput {
+    /// Whether to ask encrypted.
     #[graphql(default)]
     https: bool,
+    /// Another host.
     host: Option<String>,
+    /// Another port.
     port: Option<i64>,
+    /// Another path.
     path: Option<String>,
+    /// The status of the answer.
     #[graphql(default_with = "RedirectCodeEnum::MovedPermanently")]
     code: RedirectCodeEnum,
 }
 
+/// A route to be made.
 #[derive(InputObject)]
 pub(in crate::graphql) struct CreateRouteInput {
     /// The node group; the default one if not said.
@@ -103,6 +111,7 @@ pub(in crate::graphql) struct CreateRouteInput {
     /// How long the response may take, in milliseconds; the service's own
     /// limit if not said, 0 for no limit.
     timeout_ms: Option<i64>,
+    /// How a failed request is tried again; not at all if not said.
     retries: Option<RetriesInput>,
     /// What takes the place of the matched prefix of the path.
     prefix_rewrite: Option<String>,
@@ -111,27 +120,42 @@ pub(in crate::graphql) struct CreateRouteInput {
     /// Whether a request may become a WebSocket.
     #[graphql(default)]
     websocket: bool,
+    /// Where clients are told to ask instead.
     redirect: Option<RedirectInput>,
 }
 
 /// What to change; what is left out stays as it is.
 #[derive(InputObject)]
 pub(in crate::graphql) struct UpdateRouteInput {
-    id: ID,
+    /// The route.
+    pub(super) id: ID,
+    /// The `revision` that you have seen: `CONFLICT` if it was changed since.
+    if_revision: i64,
+    /// The HTTP listener.
     listener: Option<ID>,
+    /// Unique in its group.
     name: Option<String>,
+    /// Which hosts.
     hosts: Option<Vec<String>>,
+    /// Which paths.
     path: Option<PathMatchInput>,
+    /// Which methods; any if the list is empty.
     methods: Option<Vec<HttpMethodEnum>>,
+    /// Which headers, all of them.
     headers: Option<Vec<HeaderMatchInput>>,
+    /// Higher is asked first.
     priority: Option<i64>,
     /// Makes a route that redirects forward.
     backends: Option<Vec<BackendInput>>,
     /// Null leaves it to the service.
     timeout_ms: MaybeUndefined<i64>,
+    /// How a failed request is tried again; null is not at all.
     retries: MaybeUndefined<RetriesInput>,
+    /// What takes the place of the matched prefix of the path; null leaves it.
     prefix_rewrite: MaybeUndefined<String>,
+    /// What takes the place of the `Host` header; null leaves it.
     host_rewrite: MaybeUndefined<String>,
+    /// Whether a request may become a WebSocket.
     websocket: Option<bool>,
     /// Makes a route that forwards redirect.
     redirect: Option<RedirectInput>,
@@ -182,6 +206,7 @@ impl UpdateRouteInput {
             return Err(Invalid::new("redirect", why));
         }
         let change = RouteChange {
+            if_revision: Some(self.if_revision.into()),
             listener: optional(self.listener.as_ref(), "listener")?,
             name: self.name.map(|name| name.try_into().at("name")).transpose()?,
             hosts: self

@@ -12,6 +12,7 @@ use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
 use super::global_id::{GlobalId as _, optional};
 use super::page::{Paged, Slice};
 use super::parse::in_input;
+use super::payload::{answer, answer_or, payloads};
 use crate::model::{NodeGroupId, RouteId};
 
 #[derive(Default)]
@@ -20,12 +21,16 @@ pub(super) struct RouteQuery;
 #[derive(Default)]
 pub(super) struct RouteMutation;
 
-#[derive(SimpleObject)]
+/// What became of a route.
+#[derive(Default, SimpleObject)]
 pub(super) struct RoutePayload {
-    route: RouteObject,
+    /// As it is since; with `CONFLICT`, as somebody else has made it.
+    route: Option<RouteObject>,
     #[graphql(flatten)]
     change: ChangeObject,
 }
+
+payloads!(RoutePayload.change.user_errors);
 
 #[Object]
 impl RouteQuery {
@@ -71,12 +76,15 @@ impl RouteMutation {
         input: CreateRouteInput,
         wait_for: Option<WaitForInput>,
     ) -> Result<RoutePayload> {
-        let (app, actor) = app_and_actor(ctx)?;
-        let wait = WaitForInput::parse(wait_for)?;
-        let new = in_input(input.parse())?;
-        let (route, change) = in_input(app.create_route(actor, new).await)?;
-        let change = ChangeObject::after(ctx, change, wait).await?;
-        Ok(RoutePayload { route: RouteObject(route), change })
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let wait = WaitForInput::parse(wait_for)?;
+            let new = in_input(input.parse())?;
+            let (route, change) = in_input(app.create_route(actor, new).await)?;
+            let change = ChangeObject::after(ctx, change, wait).await?;
+            Ok(RoutePayload { route: Some(RouteObject(route)), change })
+        };
+        answer(ctx, done).await
     }
 
     /// Changes a route.
@@ -86,12 +94,20 @@ impl RouteMutation {
         input: UpdateRouteInput,
         wait_for: Option<WaitForInput>,
     ) -> Result<RoutePayload> {
-        let (app, actor) = app_and_actor(ctx)?;
-        let wait = WaitForInput::parse(wait_for)?;
-        let (id, change) = in_input(input.parse())?;
-        let (route, change) = in_input(app.update_route(actor, id, change).await)?;
-        let change = ChangeObject::after(ctx, change, wait).await?;
-        Ok(RoutePayload { route: RouteObject(route), change })
+        let id = input.id.clone();
+        let current = async {
+            let route = RouteQuery.route(ctx, id).await?;
+            Ok(RoutePayload { route: Some(route), ..Default::default() })
+        };
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let wait = WaitForInput::parse(wait_for)?;
+            let (id, change) = in_input(input.parse())?;
+            let (route, change) = in_input(app.update_route(actor, id, change).await)?;
+            let change = ChangeObject::after(ctx, change, wait).await?;
+            Ok(RoutePayload { route: Some(RouteObject(route)), change })
+        };
+        answer_or(ctx, done, current).await
     }
 
     /// Deletes a route.
@@ -101,11 +117,15 @@ impl RouteMutation {
         input: DeleteInput,
         wait_for: Option<WaitForInput>,
     ) -> Result<DeletePayload> {
-        let (app, actor) = app_and_actor(ctx)?;
-        let wait = WaitForInput::parse(wait_for)?;
-        let id = in_input(RouteId::parse(&input.id, "id"))?;
-        let change = app.delete_route(actor, id).await?;
-        let change = ChangeObject::after(ctx, change, wait).await?;
-        Ok(DeletePayload { deleted_id: input.id, change })
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let wait = WaitForInput::parse(wait_for)?;
+            let id = in_input(RouteId::parse(&input.id, "id"))?;
+            let expected = Some(input.if_revision.into());
+            let change = in_input(app.delete_route(actor, id, expected).await)?;
+            let change = ChangeObject::after(ctx, change, wait).await?;
+            Ok(DeletePayload { deleted_id: Some(input.id), change })
+        };
+        answer(ctx, done).await
     }
 }

@@ -16,13 +16,21 @@ use crate::model::{Backend, Forward, HeaderMatch, PathMatch, Route, RouteAction,
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "HttpMethod", remote = "crate::model::HttpMethod")]
 pub(in crate::graphql) enum HttpMethodEnum {
+    /// Takes away.
     Delete,
+    /// Reads.
     Get,
+    /// Reads the headers only.
     Head,
+    /// Asks what can be done.
     Options,
+    /// Changes in part.
     Patch,
+    /// Hands something in.
     Post,
+    /// Replaces.
     Put,
+    /// Has the request sent back.
     Trace,
 }
 
@@ -68,8 +76,11 @@ pub(in crate::graphql) struct RouteObject(pub(in crate::graphql) Route);
 #[derive(Default, SimpleObject)]
 #[graphql(name = "PathMatch")]
 pub(in crate::graphql) struct PathMatchObject {
+    /// The path starts with this.
     prefix: Option<String>,
+    /// The path is this.
     exact: Option<String>,
+    /// The whole path matches this regular expression (RE2).
     regex: Option<String>,
 }
 
@@ -77,9 +88,13 @@ pub(in crate::graphql) struct PathMatchObject {
 #[derive(Default, SimpleObject)]
 #[graphql(name = "HeaderMatch")]
 pub(in crate::graphql) struct HeaderMatchObject {
+    /// Which header.
     name: String,
+    /// It says this.
     exact: Option<String>,
+    /// It starts with this.
     prefix: Option<String>,
+    /// All of it matches this regular expression (RE2).
     regex: Option<String>,
 }
 
@@ -93,8 +108,11 @@ pub(in crate::graphql) struct BackendObject(Backend);
 #[derive(SimpleObject)]
 #[graphql(name = "Retries")]
 pub(in crate::graphql) struct RetriesObject {
+    /// How many times more.
     attempts: i32,
+    /// How long each may take, in milliseconds; no longer than all of it if null.
     per_try_timeout_ms: Option<i32>,
+    /// After which failures.
     on: Vec<RetryOnEnum>,
 }
 
@@ -102,23 +120,32 @@ pub(in crate::graphql) struct RetriesObject {
 #[derive(SimpleObject)]
 #[graphql(name = "Redirect")]
 pub(in crate::graphql) struct RedirectObject {
+    /// Whether to ask encrypted.
     https: bool,
+    /// Another host.
     host: Option<String>,
+    /// Another port.
     port: Option<i32>,
+    /// Another path.
     path: Option<String>,
+    /// The status of the answer.
     code: RedirectCodeEnum,
 }
 
+/// Which requests go where.
 #[Object(name = "Route")]
 impl RouteObject {
-    async fn id(&self) -> ID {
+    /// Its global id.
+    pub(in crate::graphql) async fn id(&self) -> ID {
         self.0.id.global()
     }
 
+    /// Unique in its group.
     async fn name(&self) -> &str {
         self.0.spec.name.as_str()
     }
 
+    /// The node group that it belongs to.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
@@ -134,10 +161,12 @@ impl RouteObject {
         Ok(ListenerObject(listener.ok_or_else(gone)?))
     }
 
+    /// Which hosts.
     async fn hosts(&self) -> Vec<String> {
         self.0.spec.hosts.iter().map(ToString::to_string).collect()
     }
 
+    /// Which paths.
     async fn path(&self) -> PathMatchObject {
         let mut shown = PathMatchObject::default();
         match &self.0.spec.path {
@@ -148,14 +177,17 @@ impl RouteObject {
         shown
     }
 
+    /// Which methods; any if there is none.
     async fn methods(&self) -> Vec<HttpMethodEnum> {
         self.0.spec.methods.iter().copied().map(Into::into).collect()
     }
 
+    /// Which headers, all of them.
     async fn headers(&self) -> Vec<HeaderMatchObject> {
         self.0.spec.headers.iter().map(HeaderMatchObject::from).collect()
     }
 
+    /// Higher is asked first.
     async fn priority(&self) -> i32 {
         self.0.spec.priority
     }
@@ -182,17 +214,26 @@ impl RouteObject {
         }
     }
 
+    /// The group's revision at which it was last changed; goes into `ifRevision`.
+    async fn revision(&self) -> i64 {
+        self.0.revision.into()
+    }
+
+    /// When it was made.
     async fn created_at(&self) -> Time {
         Time(self.0.created_at)
     }
 
+    /// When it was last changed.
     async fn updated_at(&self) -> Time {
         Time(self.0.updated_at)
     }
 }
 
+/// Where a request is sent, and how.
 #[Object(name = "Forward")]
 impl ForwardObject {
+    /// The services that it may go to.
     async fn backends(&self) -> Vec<BackendObject> {
         self.0.backends.iter().copied().map(BackendObject).collect()
     }
@@ -202,6 +243,7 @@ impl ForwardObject {
         self.0.timeout.map(Into::into)
     }
 
+    /// How it is tried again if it fails; not at all if null.
     async fn retries(&self) -> Option<RetriesObject> {
         self.0.retries.as_ref().map(|retries| RetriesObject {
             attempts: retries.attempts.into(),
@@ -210,21 +252,26 @@ impl ForwardObject {
         })
     }
 
+    /// What takes the place of the matched prefix of the path.
     async fn prefix_rewrite(&self) -> Option<&str> {
         self.0.prefix_rewrite.as_ref().map(|path| path.as_str())
     }
 
+    /// What takes the place of the `Host` header.
     async fn host_rewrite(&self) -> Option<String> {
         self.0.host_rewrite.as_ref().map(ToString::to_string)
     }
 
+    /// Whether it may become a WebSocket.
     async fn websocket(&self) -> bool {
         self.0.websocket
     }
 }
 
+/// A service that requests may go to, and its share.
 #[Object(name = "Backend")]
 impl BackendObject {
+    /// The service.
     async fn service(&self, ctx: &Context<'_>) -> Result<ServiceObject> {
         let (_, actor) = app_and_actor(ctx)?;
         let asked = Asked { actor: actor.clone(), key: self.0.service };
@@ -234,6 +281,7 @@ impl BackendObject {
         Ok(ServiceObject(service.ok_or_else(gone)?))
     }
 
+    /// 0 to 10000, relative to the other backends.
     async fn weight(&self) -> i32 {
         self.0.weight.into()
     }

@@ -7,8 +7,8 @@ use crate::app::NewService;
 use crate::graphql::global_id::{GlobalId as _, optional};
 use crate::graphql::parse::{list, number, replaced};
 use crate::model::{
-    At as _, Endpoint, HealthCheck, HttpVersion, Invalid, Millis, Pem, Protocol, ServiceChange,
-    ServiceId, ServiceSpec, Timeout, Timeouts, UpstreamTls, Verification,
+    At as _, Endpoint, HealthCheck, HttpVersion, Invalid, Millis, Pem, Protocol, ServiceAuth,
+    ServiceChange, ServiceId, ServiceSpec, Timeout, Timeouts, UpstreamTls, Verification,
 };
 
 /// One place that a service's traffic goes to.
@@ -40,8 +40,10 @@ pub(in crate::graphql) struct TimeoutsInput {
 pub(in crate::graphql) struct HealthCheckInput {
     /// The path to GET, expecting 200; without one a connection is opened.
     path: Option<String>,
+    /// Milliseconds from one probe to the next.
     #[graphql(default = 10000)]
     interval_ms: i64,
+    /// Milliseconds that a probe may take.
     #[graphql(default = 2000)]
     timeout_ms: i64,
     /// How many good probes make an endpoint healthy.
@@ -56,7 +58,7 @@ pub(in crate::graphql) struct HealthCheckInput {
 #[derive(InputObject)]
 pub(in crate::graphql) struct UpstreamTlsInput {
     /// The name asked for and expected in the certificate; without one, the
-    /// service's own host, if that is a DNS name.
+    /// service's own host. An IP address is expected, and not asked for.
     sni: Option<String>,
     /// Whether the certificate is verified.
     #[graphql(default = true)]
@@ -66,6 +68,7 @@ pub(in crate::graphql) struct UpstreamTlsInput {
     ca_pem: Option<String>,
 }
 
+/// A service to be made.
 #[derive(InputObject)]
 pub(in crate::graphql) struct CreateServiceInput {
     /// The node group; the default one if not said.
@@ -80,35 +83,56 @@ pub(in crate::graphql) struct CreateServiceInput {
     /// The share of that endpoint among all; 1 to 10000.
     #[graphql(default = 1)]
     weight: i64,
+    /// What it speaks.
     #[graphql(default_with = "ProtocolEnum::Http")]
     protocol: ProtocolEnum,
     /// More endpoints.
     #[graphql(default)]
     endpoints: Vec<EndpointInput>,
+    /// How an endpoint is chosen.
     #[graphql(default_with = "LoadBalancingEnum::RoundRobin")]
     load_balancing: LoadBalancingEnum,
+    /// How long things may take.
     timeouts: Option<TimeoutsInput>,
+    /// How its endpoints are probed; not at all if not said.
     health_check: Option<HealthCheckInput>,
+    /// How the way to it is encrypted; not at all if not said.
     tls: Option<UpstreamTlsInput>,
+    /// What it belongs to, in people's minds; up to 100 characters.
+    collection: Option<String>,
 }
 
 /// What to change; what is left out stays as it is.
 #[derive(InputObject)]
 pub(in crate::graphql) struct UpdateServiceInput {
-    id: ID,
+    /// The service.
+    pub(super) id: ID,
+    /// The `revision` that you have seen: `CONFLICT` if it was changed since.
+    if_revision: i64,
+    /// Unique in its group.
     name: Option<String>,
+    /// Where its traffic goes: an IP address or a DNS name.
     ip_fqdn: Option<String>,
+    /// The port there, 1 to 65535.
     port: Option<i64>,
+    /// The share of that endpoint among all; 1 to 10000.
     weight: Option<i64>,
+    /// What it speaks.
     protocol: Option<ProtocolEnum>,
     /// Takes the place of all endpoints after the first.
     endpoints: Option<Vec<EndpointInput>>,
+    /// How an endpoint is chosen.
     load_balancing: Option<LoadBalancingEnum>,
+    /// How long things may take; what is left out stays.
     timeouts: Option<TimeoutsInput>,
     /// Null stops probing.
     health_check: MaybeUndefined<HealthCheckInput>,
     /// Null stops encrypting.
     tls: MaybeUndefined<UpstreamTlsInput>,
+    /// Null takes it out.
+    collection: MaybeUndefined<String>,
+    /// False takes it from all proxies, as long as no route or listener names it.
+    is_active: Option<bool>,
 }
 
 impl CreateServiceInput {
@@ -136,6 +160,10 @@ impl CreateServiceInput {
                 },
                 health_check: self.health_check.map(HealthCheckInput::parse).transpose()?,
                 tls: self.tls.map(UpstreamTlsInput::parse).transpose()?,
+                collection: self.collection.map(|c| c.try_into().at("collection")).transpose()?,
+                auth: ServiceAuth::default(),
+                metadata: None,
+                is_active: true,
             },
         })
     }
@@ -145,6 +173,7 @@ impl UpdateServiceInput {
     pub(super) fn parse(self) -> Result<(ServiceId, ServiceChange), Invalid> {
         let timeouts = self.timeouts.map(TimeoutsInput::parse).transpose()?.unwrap_or_default();
         let change = ServiceChange {
+            if_revision: Some(self.if_revision.into()),
             name: self.name.map(|name| name.try_into().at("name")).transpose()?,
             protocol: self.protocol.map(Protocol::from),
             host: self.ip_fqdn.map(|host| host.try_into().at("ipFqdn")).transpose()?,
@@ -157,6 +186,8 @@ impl UpdateServiceInput {
             load_balancing: self.load_balancing.map(Into::into),
             health_check: replaced(self.health_check, HealthCheckInput::parse)?,
             tls: replaced(self.tls, UpstreamTlsInput::parse)?,
+            collection: replaced(self.collection, |c| c.try_into().at("collection"))?,
+            is_active: self.is_active,
             ..timeouts
         };
         Ok((ServiceId::parse(&self.id, "id")?, change))
@@ -198,6 +229,7 @@ impl HealthCheckInput {
     pub(super) fn parse(self) -> Result<HealthCheck, Invalid> {
         let parse = || {
             Ok(HealthCheck {
+                enabled: true,
                 path: self.path.map(|path| path.try_into().at("path")).transpose()?,
                 interval: number(self.interval_ms).at("intervalMs")?,
                 timeout: number(self.timeout_ms).at("timeoutMs")?,
@@ -213,6 +245,7 @@ impl UpstreamTlsInput {
     pub(super) fn parse(self) -> Result<UpstreamTls, Invalid> {
         let parse = || {
             Ok(UpstreamTls {
+                enabled: true,
                 sni: self.sni.map(|sni| sni.try_into().at("sni")).transpose()?,
                 verification: match (self.verify, self.ca_pem) {
                     (true, None) => Verification::System,
@@ -234,6 +267,7 @@ impl From<ProtocolEnum> for Protocol {
             ProtocolEnum::Http => Self::Http(HttpVersion::Http1),
             ProtocolEnum::Http2 => Self::Http(HttpVersion::Http2),
             ProtocolEnum::Tcp => Self::Tcp,
+            ProtocolEnum::Udp => Self::Udp,
         }
     }
 }

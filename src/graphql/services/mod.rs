@@ -12,6 +12,7 @@ use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
 use super::global_id::{GlobalId as _, optional};
 use super::page::{Paged, Slice};
 use super::parse::in_input;
+use super::payload::{answer, answer_or, payloads};
 use crate::model::{NodeGroupId, ServiceId};
 
 #[derive(Default)]
@@ -20,12 +21,16 @@ pub(super) struct ServiceQuery;
 #[derive(Default)]
 pub(super) struct ServiceMutation;
 
-#[derive(SimpleObject)]
+/// What became of a service.
+#[derive(Default, SimpleObject)]
 pub(super) struct ServicePayload {
-    service: ServiceObject,
+    /// As it is since; with `CONFLICT`, as somebody else has made it.
+    service: Option<ServiceObject>,
     #[graphql(flatten)]
     change: ChangeObject,
 }
+
+payloads!(ServicePayload.change.user_errors);
 
 #[Object]
 impl ServiceQuery {
@@ -72,12 +77,15 @@ impl ServiceMutation {
         input: CreateServiceInput,
         wait_for: Option<WaitForInput>,
     ) -> Result<ServicePayload> {
-        let (app, actor) = app_and_actor(ctx)?;
-        let wait = WaitForInput::parse(wait_for)?;
-        let new = in_input(input.parse())?;
-        let (service, change) = in_input(app.create_service(actor, new).await)?;
-        let change = ChangeObject::after(ctx, change, wait).await?;
-        Ok(ServicePayload { service: ServiceObject(service), change })
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let wait = WaitForInput::parse(wait_for)?;
+            let new = in_input(input.parse())?;
+            let (served, change) = in_input(app.create_service(actor, new).await)?;
+            let change = ChangeObject::after(ctx, change, wait).await?;
+            Ok(ServicePayload { service: Some(ServiceObject(served.service)), change })
+        };
+        answer(ctx, done).await
     }
 
     /// Changes a service.
@@ -87,26 +95,38 @@ impl ServiceMutation {
         input: UpdateServiceInput,
         wait_for: Option<WaitForInput>,
     ) -> Result<ServicePayload> {
-        let (app, actor) = app_and_actor(ctx)?;
-        let wait = WaitForInput::parse(wait_for)?;
-        let (id, change) = in_input(input.parse())?;
-        let (service, change) = in_input(app.update_service(actor, id, change).await)?;
-        let change = ChangeObject::after(ctx, change, wait).await?;
-        Ok(ServicePayload { service: ServiceObject(service), change })
+        let id = input.id.clone();
+        let current = async {
+            let service = ServiceQuery.service(ctx, id).await?;
+            Ok(ServicePayload { service: Some(service), ..Default::default() })
+        };
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let wait = WaitForInput::parse(wait_for)?;
+            let (id, change) = in_input(input.parse())?;
+            let (served, change) = in_input(app.update_service(actor, id, change).await)?;
+            let change = ChangeObject::after(ctx, change, wait).await?;
+            Ok(ServicePayload { service: Some(ServiceObject(served.service)), change })
+        };
+        answer_or(ctx, done, current).await
     }
 
-    /// Deletes a service. `IN_USE` while a route or a listener names it.
+    /// Deletes a service. `IN_USE` while a route, a listener or a mapping names it.
     async fn delete_service(
         &self,
         ctx: &Context<'_>,
         input: DeleteInput,
         wait_for: Option<WaitForInput>,
     ) -> Result<DeletePayload> {
-        let (app, actor) = app_and_actor(ctx)?;
-        let wait = WaitForInput::parse(wait_for)?;
-        let id = in_input(ServiceId::parse(&input.id, "id"))?;
-        let change = app.delete_service(actor, id).await?;
-        let change = ChangeObject::after(ctx, change, wait).await?;
-        Ok(DeletePayload { deleted_id: input.id, change })
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let wait = WaitForInput::parse(wait_for)?;
+            let id = in_input(ServiceId::parse(&input.id, "id"))?;
+            let expected = Some(input.if_revision.into());
+            let change = in_input(app.delete_service(actor, id, expected).await)?;
+            let change = ChangeObject::after(ctx, change, wait).await?;
+            Ok(DeletePayload { deleted_id: Some(input.id), change })
+        };
+        answer(ctx, done).await
     }
 }

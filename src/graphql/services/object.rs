@@ -7,7 +7,7 @@ use crate::graphql::app_and_actor;
 use crate::graphql::global_id::GlobalId as _;
 use crate::graphql::node_groups::NodeGroupObject;
 use crate::graphql::scalars::Time;
-use crate::model::{HttpVersion, Protocol, Service, Verification};
+use crate::model::{HttpVersion, Line, Protocol, Service, Verification};
 
 /// What a service's endpoints speak.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -20,6 +20,20 @@ pub(in crate::graphql) enum ProtocolEnum {
     Http2,
     /// Bytes; a TCP listener hands connections on.
     Tcp,
+    /// Datagrams. For proxies that register over REST: Envoy is not told of it.
+    Udp,
+}
+
+/// What clients of a service prove themselves with.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "ServiceAuthKind", remote = "crate::model::AuthKind")]
+pub(in crate::graphql) enum AuthKindEnum {
+    /// Nothing.
+    None,
+    /// A token that all of them share.
+    Base64,
+    /// JWTs that are signed with a secret.
+    Jwt,
 }
 
 /// How a proxy chooses among a service's endpoints.
@@ -45,8 +59,11 @@ pub(in crate::graphql) struct ServiceObject(pub(in crate::graphql) Service);
 #[derive(SimpleObject)]
 #[graphql(name = "Endpoint")]
 pub(in crate::graphql) struct EndpointObject {
+    /// An IP address or a DNS name.
     host: String,
+    /// 1 to 65535.
     port: i32,
+    /// Its share among the service's endpoints; 1 to 10000.
     weight: i32,
 }
 
@@ -54,8 +71,11 @@ pub(in crate::graphql) struct EndpointObject {
 #[derive(SimpleObject)]
 #[graphql(name = "Timeouts")]
 pub(in crate::graphql) struct TimeoutsObject {
+    /// Milliseconds until a connection is there.
     connect_ms: i32,
+    /// Milliseconds until the whole response is there; 0 is no limit.
     request_ms: i32,
+    /// Milliseconds that a connection may be idle; 0 is no limit.
     idle_ms: i32,
 }
 
@@ -63,10 +83,15 @@ pub(in crate::graphql) struct TimeoutsObject {
 #[derive(SimpleObject)]
 #[graphql(name = "HealthCheck")]
 pub(in crate::graphql) struct HealthCheckObject {
+    /// The path to GET, expecting 200; a connection is opened if null.
     path: Option<String>,
+    /// Milliseconds from one probe to the next.
     interval_ms: i32,
+    /// Milliseconds that a probe may take.
     timeout_ms: i32,
+    /// How many good probes make an endpoint healthy.
     healthy_threshold: i32,
+    /// How many bad probes make it unhealthy.
     unhealthy_threshold: i32,
 }
 
@@ -74,31 +99,41 @@ pub(in crate::graphql) struct HealthCheckObject {
 #[derive(SimpleObject)]
 #[graphql(name = "UpstreamTls")]
 pub(in crate::graphql) struct UpstreamTlsObject {
+    /// The name that is asked for, and verified.
     sni: Option<String>,
+    /// Whether the certificate is verified.
     verify: bool,
+    /// The authority that the certificate is verified by, as PEM; those that the proxy trusts
+    /// anyway if null.
     ca_pem: Option<String>,
 }
 
+/// What traffic goes to.
 #[Object(name = "Service")]
 impl ServiceObject {
-    async fn id(&self) -> ID {
+    /// Its global id.
+    pub(in crate::graphql) async fn id(&self) -> ID {
         self.0.id.global()
     }
 
+    /// Unique in its group.
     async fn name(&self) -> &str {
         self.0.spec.name.as_str()
     }
 
+    /// The node group that it belongs to.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
     }
 
+    /// What it speaks.
     async fn protocol(&self) -> ProtocolEnum {
         match self.0.spec.protocol {
             Protocol::Http(HttpVersion::Http1) => ProtocolEnum::Http,
             Protocol::Http(HttpVersion::Http2) => ProtocolEnum::Http2,
             Protocol::Tcp => ProtocolEnum::Tcp,
+            Protocol::Udp => ProtocolEnum::Udp,
         }
     }
 
@@ -114,10 +149,12 @@ impl ServiceObject {
             .collect()
     }
 
+    /// How an endpoint is chosen.
     async fn load_balancing(&self) -> LoadBalancingEnum {
         self.0.spec.load_balancing.into()
     }
 
+    /// How long things may take.
     async fn timeouts(&self) -> TimeoutsObject {
         let timeouts = self.0.spec.timeouts;
         TimeoutsObject {
@@ -127,8 +164,9 @@ impl ServiceObject {
         }
     }
 
+    /// How its endpoints are probed; not at all if null.
     async fn health_check(&self) -> Option<HealthCheckObject> {
-        self.0.spec.health_check.clone().map(|check| HealthCheckObject {
+        self.0.spec.probed().cloned().map(|check| HealthCheckObject {
             path: check.path.map(String::from),
             interval_ms: check.interval.into(),
             timeout_ms: check.timeout.into(),
@@ -137,8 +175,9 @@ impl ServiceObject {
         })
     }
 
+    /// How the way to it is encrypted; not at all if null.
     async fn tls(&self) -> Option<UpstreamTlsObject> {
-        self.0.spec.tls.clone().map(|tls| UpstreamTlsObject {
+        self.0.spec.encrypted().cloned().map(|tls| UpstreamTlsObject {
             sni: tls.sni.map(String::from),
             verify: tls.verification != Verification::Off,
             ca_pem: match tls.verification {
@@ -148,15 +187,37 @@ impl ServiceObject {
         })
     }
 
+    /// Whether it counts. An inactive one keeps its name, and no proxy is told of it.
+    async fn is_active(&self) -> bool {
+        self.0.spec.is_active
+    }
+
+    /// What it belongs to, in people's minds.
+    async fn collection(&self) -> Option<&str> {
+        self.0.spec.collection.as_ref().map(Line::as_str)
+    }
+
+    /// What its clients prove themselves with to proxies that registered over REST.
+    async fn auth_kind(&self) -> AuthKindEnum {
+        self.0.spec.auth.kind.into()
+    }
+
     /// What its cluster is called in Envoy.
     async fn envoy_cluster(&self) -> String {
         envoy_cluster(&self.0)
     }
 
+    /// The group's revision at which it was last changed; goes into `ifRevision`.
+    async fn revision(&self) -> i64 {
+        self.0.revision.into()
+    }
+
+    /// When it was made.
     async fn created_at(&self) -> Time {
         Time(self.0.created_at)
     }
 
+    /// When it was last changed.
     async fn updated_at(&self) -> Time {
         Time(self.0.updated_at)
     }

@@ -61,10 +61,13 @@ impl Envoy {
     /// An admin page is added to it: the tests look there.
     pub(crate) fn start_from(plane: &Plane, bootstrap: &str, arguments: &[&str]) -> Self {
         let admin = free_port();
-        let page = format!(
-            "admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {admin}}}}}}}"
-        );
-        Self::run(&plane.dir(), &format!("{bootstrap}\n{page}\n"), arguments, admin)
+        Self::run(&plane.dir(), &with_admin(bootstrap, admin), arguments, admin)
+    }
+
+    /// Starts an Envoy that belongs to no control plane; its log is in `dir`.
+    pub(crate) fn start_alone(dir: &Path, bootstrap: &str) -> Self {
+        let admin = free_port();
+        Self::run(dir, &with_admin(bootstrap, admin), &[], admin)
     }
 
     fn run(dir: &Path, bootstrap: &str, arguments: &[&str], admin: u16) -> Self {
@@ -117,6 +120,14 @@ impl Envoy {
     pub(crate) fn kill(&mut self) {
         self.process.kill();
     }
+}
+
+/// A bootstrap with an admin page added to it.
+fn with_admin(bootstrap: &str, port: u16) -> String {
+    format!(
+        "{bootstrap}\nadmin: \
+         {{address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}}}\n"
+    )
 }
 
 impl Drop for Envoy {

@@ -6,18 +6,29 @@ mod https;
 mod pki;
 mod plane;
 mod ports;
+mod postgres;
 mod process;
+mod redis;
+mod scripted;
+mod secure_traffic;
+mod stores;
 mod subscription;
 mod traffic;
 mod upstream;
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 pub(crate) use envoy::{Envoy, Protocol};
 pub(crate) use https::Https;
 pub(crate) use pki::{Authority, Pair, secure_channel};
-pub(crate) use plane::{Plane, SECRET_KEY};
+pub(crate) use plane::{PASSWORD, Plane, SECRET_KEY};
 pub(crate) use ports::{TakenPort, free_port};
+pub(crate) use postgres::{Kind, Postgres};
+pub(crate) use process::Process;
+pub(crate) use redis::Redis;
+pub(crate) use secure_traffic::{SecureTraffic, secure_get};
+pub(crate) use stores::{CLIENT_SECRET, Mood, Stores, VAULT_TOKEN, settings as store_settings};
 pub(crate) use subscription::Subscription;
 pub(crate) use traffic::Traffic;
 pub(crate) use upstream::Upstream;
@@ -42,4 +53,12 @@ pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFn() -> Result<T, S
             Err(_) => {}
         }
     }
+}
+
+/// Where `scripts/NAME` has installed what it is for.
+pub(crate) fn installed(name: &str) -> String {
+    let script = format!("{}/scripts/{name}", env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(&script).stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "{script} could not install {name}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }

@@ -44,6 +44,19 @@ impl Authority {
         self.sign(&["localhost"], &[])
     }
 
+    /// A certificate for this DNS name that is good for so many days from now.
+    pub(crate) fn sign_for_days(&self, dns: &str, days: i64) -> Pair {
+        use chrono::Datelike as _;
+        let end = chrono::Utc::now() + chrono::TimeDelta::days(days);
+        let mut params = CertificateParams::new([dns.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, dns);
+        let (month, day) = (end.month().try_into().unwrap(), end.day().try_into().unwrap());
+        params.not_after = rcgen::date_time_ymd(end.year(), month, day);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Pair { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
     /// A certificate for the loopback address, these DNS names and these URIs.
     pub(crate) fn sign(&self, dns: &[&str], uris: &[&str]) -> Pair {
         let mut params = CertificateParams::new([]).unwrap();
@@ -58,6 +71,11 @@ impl Authority {
 }
 
 impl Pair {
+    /// A line of its key that stands in nothing else.
+    pub(crate) fn secret(&self) -> &str {
+        self.key.lines().nth(1).unwrap()
+    }
+
     /// Writes `<name>.crt` and `<name>.key`, each as a whole; their paths.
     pub(crate) fn write(&self, dir: &Path, name: &str) -> [String; 2] {
         [("crt", &self.certificate), ("key", &self.key)].map(|(kind, text)| {

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::process::Process;
-use super::{Subscription, eventually, free_port};
+use super::{Kind, Subscription, eventually, free_port};
 
 /// What tokens are signed with, so that a test can sign its own.
 pub(crate) const SECRET_KEY: &str = "a secret for tests, and for nothing else";
-const PASSWORD: &str = "correct horse battery staple";
+/// What the administrator signs in with.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// A running control plane, signed in as its administrator.
 pub(crate) struct Plane {
@@ -20,6 +21,7 @@ pub(crate) struct Plane {
     dir: TempDir,
     http: u16,
     xds: u16,
+    internal: u16,
     /// Where the default group's Envoys accept traffic.
     pub(crate) listener: u16,
     client: reqwest::Client,
@@ -48,7 +50,18 @@ impl Plane {
         plane.listener = free_port();
         let input = json!({ "id": id, "address": "127.0.0.1", "port": plane.listener });
         plane.change("updateListener", "UpdateListenerInput", input).await;
+        plane.wait_until_published().await;
         plane
+    }
+
+    /// A change is answered once it is committed; whoever connects right after that
+    /// may still be given what was there before, and the change next.
+    async fn wait_until_published(&self) {
+        eventually("the last change is what proxies are given", async || {
+            let found = self.ask("{ snapshot { isCurrent } }", json!({})).await.data();
+            if found["snapshot"]["isCurrent"] == true { Ok(()) } else { Err(found.to_string()) }
+        })
+        .await;
     }
 
     /// Starts a control plane as it comes.
@@ -56,13 +69,23 @@ impl Plane {
         Self::start_unchanged(vec![]).await
     }
 
-    async fn start_unchanged(settings: Settings) -> Self {
+    /// Starts a control plane with these variables, as it comes.
+    pub(crate) async fn start_as_it_is(settings: Settings) -> Self {
+        Self::start_unchanged(settings).await
+    }
+
+    async fn start_unchanged(mut settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (http, xds) = (free_port(), free_port());
-        let mut command = serve(&dir, http, xds, &settings);
+        let kind = Kind::of_this_run();
+        if kind == Kind::Postgres && settings.iter().all(|(name, _)| *name != "DATABASE_URL") {
+            settings.push(("DATABASE_URL", kind.database(dir.path()).await));
+        }
+        let [http, xds, internal] = [(); 3].map(|()| free_port());
+        let mut command = serve(&dir, [http, xds, internal], &settings);
         let process = Process::start(&mut command, &dir.path().join("log"));
         let (client, token) = (reqwest::Client::new(), String::new());
-        let mut plane = Self { process, dir, http, xds, listener: 10_000, client, token, settings };
+        let mut plane =
+            Self { process, dir, http, xds, internal, listener: 10_000, client, token, settings };
         plane.wait_until_healthy().await;
         plane.sign_in().await;
         plane
@@ -90,6 +113,11 @@ impl Plane {
         self.process.kill();
     }
 
+    /// The number of the server's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Asks the server to stop (SIGTERM), and says how it ended.
     pub(crate) fn terminate(&mut self) -> std::process::ExitStatus {
         self.process.terminate()
@@ -97,7 +125,7 @@ impl Plane {
 
     /// Starts the server again, on the same ports and database.
     pub(crate) async fn start_again(&mut self) {
-        let mut command = serve(&self.dir, self.http, self.xds, &self.settings);
+        let mut command = serve(&self.dir, [self.http, self.xds, self.internal], &self.settings);
         self.process = Process::start(&mut command, &self.dir.path().join("log"));
         self.wait_until_healthy().await;
     }
@@ -107,13 +135,28 @@ impl Plane {
         self.ask_as(Some(&format!("Bearer {}", self.token)), query, variables).await
     }
 
-    /// Asks GraphQL with this `Authorization`, or none.
+    /// Asks GraphQL with this `Authorization`, or none. Where an update or a deletion
+    /// has to say which revision it has seen, and does not, it has seen the latest.
     pub(crate) async fn ask_as(
         &self,
         authorization: Option<&str>,
         query: &str,
-        variables: Value,
+        mut variables: Value,
     ) -> Answer {
+        if let Some((noun, revision)) = seen_by(query)
+            && variables["input"].is_object()
+            && variables["input"]["ifRevision"].is_null()
+        {
+            let look = format!("query($id: ID!) {{ {noun}(id: $id) {{ {revision} }} }}");
+            let id = json!({ "id": variables["input"]["id"] });
+            let found = self.post(authorization, &look, id).await;
+            let found = &found.0["data"][noun][revision];
+            variables["input"]["ifRevision"] = json!(found.as_i64().unwrap_or_default());
+        }
+        self.post(authorization, query, variables).await
+    }
+
+    async fn post(&self, authorization: Option<&str>, query: &str, variables: Value) -> Answer {
         let url = format!("http://127.0.0.1:{}/graphql", self.http);
         let body = json!({ "query": query, "variables": variables });
         let mut request = self.client.post(url).json(&body);
@@ -121,6 +164,18 @@ impl Plane {
             request = request.header("authorization", authorization);
         }
         Answer(request.send().await.unwrap().json().await.unwrap())
+    }
+
+    /// Asks REST as the administrator; the status, and the body (null if it has none).
+    pub(crate) async fn rest(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let request = self.http_request(method, path).bearer_auth(&self.token);
+        answered(if body.is_null() { request } else { request.json(&body) }).await
+    }
+
+    /// A request of this plane, without a token.
+    pub(crate) fn http_request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let url = format!("http://127.0.0.1:{}{path}", self.http);
+        self.client.request(method.parse().unwrap(), url)
     }
 
     /// Runs a mutation that must succeed, and returns its payload.
@@ -169,6 +224,11 @@ impl Plane {
     /// Follows a subscription as the administrator.
     pub(crate) async fn subscribe(&self, query: &str, variables: Value) -> Subscription {
         Subscription::open(self.http, &self.token, query, variables).await
+    }
+
+    /// What the administrator is signed in with.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
     }
 
     /// Waits until an Envoy that calls itself `name` has all that it asks for.
@@ -235,21 +295,59 @@ impl Plane {
         self.http
     }
 
+    /// The port of the internal API.
+    pub(crate) fn internal_port(&self) -> u16 {
+        self.internal
+    }
+
     /// The port of xDS.
     pub(crate) fn xds_port(&self) -> u16 {
         self.xds
     }
 }
 
-fn serve(dir: &TempDir, http: u16, xds: u16, settings: &Settings) -> Command {
+/// What a mutation changes or deletes, and the field with the revision that it asks for.
+fn seen_by(query: &str) -> Option<(&'static str, &'static str)> {
+    const NOUNS: [(&str, &str); 6] = [
+        ("service", "Service("),
+        ("route", "Route("),
+        ("listener", "Listener("),
+        ("mapping", "Mapping("),
+        ("certificate", "Certificate("),
+        ("nodeGroup", "NodeGroup("),
+    ];
+    let is = |verb: &str, noun: &str| query.contains(&format!("{verb}{noun}"));
+    let updated = NOUNS.iter().find(|(_, noun)| is("update", noun));
+    let deleted = || NOUNS.iter().find(|(_, noun)| is("delete", noun));
+    match updated {
+        Some(("nodeGroup", _)) => Some(("nodeGroup", "settingsRevision")),
+        updated => updated.or_else(deleted).map(|(noun, _)| (*noun, "revision")),
+    }
+}
+
+/// The status of an answer, and its body as JSON.
+async fn answered(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.unwrap();
+    let (status, text) = (response.status().as_u16(), response.text().await.unwrap());
+    let body = if text.is_empty() { Ok(Value::Null) } else { serde_json::from_str(&text) };
+    (status, body.unwrap_or_else(|e| panic!("{status}, and not JSON ({e}): {text}")))
+}
+
+fn serve(dir: &TempDir, ports: [u16; 3], settings: &Settings) -> Command {
+    let [http, xds, internal] = ports.map(|port| port.to_string());
     let mut command = Command::new(env!("CARGO_BIN_EXE_marchproxy"));
     command.arg("serve").env_clear();
     command.envs([
         ("DATA_DIR", dir.path().join("data").to_str().unwrap()),
-        ("PORT", &http.to_string()),
-        ("XDS_GRPC_PORT", &xds.to_string()),
+        ("PORT", &http),
+        ("XDS_GRPC_PORT", &xds),
+        ("XDS_HTTP_PORT", &internal),
         ("SECRET_KEY", SECRET_KEY),
         ("ADMIN_PASSWORD", PASSWORD),
+        // Tests are quick; those of the limits set their own.
+        ("RATE_LIMIT_PER_IP", "0"),
+        ("RATE_LIMIT_PER_USER", "0"),
+        ("RATE_LIMIT_SIGN_IN", "0"),
     ]);
     command.envs(settings.iter().map(|(name, value)| (name, value)));
     command

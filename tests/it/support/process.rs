@@ -34,6 +34,11 @@ impl Process {
         self.0.wait().unwrap()
     }
 
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Whether it has ended by itself, and how.
     pub(crate) fn ended(&mut self) -> Option<std::process::ExitStatus> {
         self.0.try_wait().unwrap()

@@ -1,5 +1,8 @@
 //! Snapshots: what proxies are given, now and before.
 
+mod content;
+mod rollback;
+
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
 use super::app_and_actor;
@@ -9,9 +12,13 @@ use super::page::{Paged, Slice};
 use super::scalars::{Time, int};
 use super::xds_nodes::XdsTypeEnum;
 use crate::compile::TYPES;
-use crate::model::SnapshotRecord;
-use crate::model::{NodeGroupId, Revision};
+use crate::error::Error;
+use crate::model::{Invalid, NodeGroupId, Revision, SnapshotId, SnapshotRecord};
 use marchproxy_xds::ResourceType;
+
+pub(super) use rollback::SnapshotMutation;
+
+use self::content::{DiffObject, ResourceObject};
 
 #[derive(Default)]
 pub(super) struct SnapshotQuery;
@@ -22,10 +29,12 @@ pub(super) struct SnapshotObject(pub(super) SnapshotRecord);
 #[derive(SimpleObject)]
 #[graphql(name = "XdsTypeVersion")]
 pub(super) struct TypeVersionObject {
+    /// Which type.
     #[graphql(name = "type")]
     pub(super) resource_type: XdsTypeEnum,
     /// A hash of the resources' content: what proxies get as the version.
     pub(super) version: String,
+    /// How many resources there are of it.
     pub(super) resource_count: i32,
 }
 
@@ -44,6 +53,49 @@ impl SnapshotQuery {
         let group = optional(group.as_ref(), "group")?;
         paged(ctx, group.unwrap_or(app.default_group()), first, after.as_deref()).await
     }
+
+    /// One snapshot: by its id; or, of a node group (the default one if none is
+    /// named), what was given out at a time, or at a revision, or the newest.
+    async fn snapshot(
+        &self,
+        ctx: &Context<'_>,
+        id: Option<ID>,
+        group: Option<ID>,
+        at: Option<Time>,
+        revision: Option<i64>,
+    ) -> Result<SnapshotObject> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let of: Option<NodeGroupId> = optional(group.as_ref(), "group")?;
+        let group = of.unwrap_or(app.default_group());
+        let record = match (id, at, revision) {
+            (Some(id), None, None) if of.is_none() => {
+                app.snapshot(actor, self::id(&id, "id")?).await?
+            }
+            (None, Some(at), None) => app.snapshot_of_time(actor, group, at.0).await?,
+            (None, None, Some(revision)) => {
+                app.snapshot_of_revision(actor, group, revision.into()).await?
+            }
+            (None, None, None) => {
+                let newest = app.snapshots(actor, group, None, 1).await?.into_iter().next();
+                newest.ok_or_else(|| Error::not_found("snapshot of node group", group))?
+            }
+            (Some(_), _, _) | (None, Some(_), Some(_)) => {
+                let why = "name a snapshot by its id, or by a time or a revision of a group";
+                return Err(Invalid::new("id", why).into());
+            }
+        };
+        Ok(SnapshotObject(record))
+    }
+
+    /// What is not the same in two snapshots of one node group.
+    async fn snapshot_diff(&self, ctx: &Context<'_>, from: ID, to: ID) -> Result<DiffObject> {
+        DiffObject::load(ctx, &from, &to).await
+    }
+}
+
+/// Reads the id of a snapshot that a client sent in `field`.
+fn id(id: &ID, field: &str) -> Result<SnapshotId, Invalid> {
+    SnapshotId::parse(id, field)
 }
 
 /// A page of a group's snapshots.
@@ -63,6 +115,12 @@ pub(super) async fn paged(
 /// What was compiled for a node group at one revision.
 #[Object(name = "Snapshot")]
 impl SnapshotObject {
+    /// Its global id.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        self.0.id.global()
+    }
+
+    /// The node group that it belongs to.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
@@ -91,6 +149,17 @@ impl SnapshotObject {
         TYPES.into_iter().filter_map(record).collect()
     }
 
+    /// The resources, by type and name. `NOT_FOUND` for one from before they were kept.
+    async fn resources(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "type")] of: Option<XdsTypeEnum>,
+        #[graphql(default = 50)] first: i64,
+        after: Option<String>,
+    ) -> Result<Paged<ResourceObject>> {
+        content::resources(ctx, &self.0, of, Slice::parse(first, after.as_deref())?).await
+    }
+
     /// What was done, for instance `create service api`.
     async fn cause(&self) -> &str {
         &self.0.cause
@@ -108,6 +177,7 @@ impl SnapshotObject {
         Ok(current.is_some_and(|current| Revision::from(current.revision()) == self.0.revision))
     }
 
+    /// When it was made.
     async fn created_at(&self) -> Time {
         Time(self.0.created_at)
     }

@@ -1,19 +1,23 @@
 //! Nodes: which group a proxy belongs to, and how far it has come.
 
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::stream::{BoxStream, StreamExt as _};
 use marchproxy_xds::{
-    DiscoveryService, Event, Hello, NodeInfo, Observer, Protocol, ResourceType, Snapshot,
+    DiscoveryService, Event, Hello, NodeInfo, Observer, Protocol, ResourceType, Snapshot, UNTOLD,
 };
 
 use super::{App, now};
-use crate::auth::{Actor, Lease, NodeAuth, NodeCredential, PresentedToken, SecretKind};
-use crate::compile::{REST_BY, Sources};
+use crate::auth::{
+    Actor, Lease, NodeAuth, NodeCredential, Operation, PresentedToken, Scope, SecretKind,
+};
+use crate::compile::{REST_BY, Sources, TYPES};
 use crate::error::{Error, Result};
+use crate::metrics::{self, Open, XdsEvent};
 use crate::model::{Name, NodeGroup, NodeGroupId};
-use crate::nodes::{Matched, NodeChange, NodeId, NodeStatus, Nodes, Place, StreamInfo};
+use crate::nodes::{Calls, Matched, NodeChange, NodeId, NodeStatus, Nodes, Place, StreamInfo};
 use crate::store::Tx;
 
 /// Who a node is, as far as it has proved it.
@@ -45,6 +49,7 @@ pub struct Watcher {
     group: NodeGroupId,
     place: Place,
     name: String,
+    _open: Open,
 }
 
 /// What the cluster of this control plane is called, if a node says nothing else.
@@ -53,14 +58,33 @@ const XDS_CLUSTER: &str = "xds_cluster";
 impl App {
     /// The nodes of a group, or all.
     pub fn nodes(&self, actor: &Actor, group: Option<NodeGroupId>) -> Result<Vec<Arc<NodeStatus>>> {
-        actor.may_view()?;
-        Ok(self.0.nodes.list(group))
+        actor.may(Operation::ListNodes, Scope::Everywhere)?;
+        let mut nodes = self.0.nodes.list(group);
+        nodes.retain(|node| actor.sees_group(node.group));
+        Ok(nodes)
+    }
+
+    /// How often nodes have called.
+    pub fn xds_calls(&self) -> Calls {
+        self.0.nodes.calls()
+    }
+
+    /// Counts a call of this discovery method (`StreamClusters`), whatever becomes of it.
+    pub fn count_call(&self, method: &str) {
+        if method.starts_with("Fetch") {
+            self.0.nodes.count_fetch();
+        } else {
+            self.0.nodes.count_stream();
+        }
     }
 
     /// One node.
     pub fn find_node(&self, actor: &Actor, id: NodeId) -> Result<Option<Arc<NodeStatus>>> {
-        actor.may_view()?;
-        Ok(self.0.nodes.find(id))
+        let node = self.0.nodes.find(id).filter(|node| actor.sees_group(node.group));
+        if let Some(node) = &node {
+            actor.may(Operation::ReadNode, node.group)?;
+        }
+        Ok(node)
     }
 
     /// How each node of a group, or of all, stands; then each change.
@@ -69,11 +93,13 @@ impl App {
         actor: &Actor,
         group: Option<NodeGroupId>,
     ) -> Result<BoxStream<'static, NodeChange>> {
-        actor.may_view()?;
+        actor.may(Operation::FollowNodes, Scope::Everywhere)?;
         if let Some(group) = group {
             self.node_group(actor, group).await?;
         }
-        Ok(self.0.nodes.follow(group).boxed())
+        let actor = actor.clone();
+        let seen = move |change: &NodeChange| ready(actor.sees_group(change.node.group));
+        Ok(self.0.nodes.follow(group).filter(seen).boxed())
     }
 
     /// Lets a proxy in, to the group that it belongs to.
@@ -99,7 +125,8 @@ impl App {
             );
         }
         let nodes = Arc::clone(&self.0.nodes);
-        let observer = Watcher { nodes, group: group.id, place, name };
+        let observer =
+            Watcher { nodes, group: group.id, place, name, _open: metrics::xds_stream() };
         Ok(Admission { snapshots, observer, withheld })
     }
 
@@ -135,7 +162,8 @@ impl App {
                 let withheld = if private { vec![] } else { vec![ResourceType::Secret] };
                 Ok(Identity { group, matched, lease, withheld })
             }
-            Err(error @ Error::Internal(_)) => Err(error), // the edge tells of it
+            // The edge tells of it.
+            Err(error @ (Error::Internal(_) | Error::Unavailable { .. })) => Err(error),
             Err(error) => {
                 let peer = connection.peer;
                 tracing::warn!(node.id, ?peer, reason = %error, "refused a node");
@@ -266,7 +294,7 @@ fn announce(group: &NodeGroup, matched: Matched, peer: Option<SocketAddr>) {
             "a node names no group that there is: it is given the default one's"
         );
     }
-    tracing::info!(node_group.id = %group.id, ?peer, ?matched, "a node connected");
+    tracing::info!(node_group.id = %group.id, ?peer, ?matched, "a node connected over xDS");
 }
 
 /// Where a client gets what the resources refer to that it is given.
@@ -315,8 +343,36 @@ fn connected(hello: Hello, group: NodeGroupId, matched: Matched) -> NodeStatus {
     }
 }
 
+/// Counts what was sent and what came of it.
+fn count(event: &Event) {
+    let (resource_type, event) = match event {
+        Event::Sent { resource_type, .. } => (resource_type, XdsEvent::Push),
+        Event::Acked { resource_type, .. } => (resource_type, XdsEvent::Ack),
+        Event::Nacked { resource_type, .. } => (resource_type, XdsEvent::Nack),
+        Event::Withheld { .. }
+        | Event::Overdue { .. }
+        | Event::Needs { .. }
+        | Event::Settled { .. } => return,
+    };
+    // A client may ask for types that it makes up.
+    match TYPES.contains(resource_type) {
+        true => metrics::xds_event(&resource_type.to_string(), event),
+        false => metrics::xds_event("other", event),
+    }
+}
+
+/// The event without what a node says of a secret: it may quote it.
+fn discreet(mut event: Event) -> Event {
+    if let Event::Nacked { resource_type: ResourceType::Secret, message, .. } = &mut event {
+        *message = UNTOLD.into();
+    }
+    event
+}
+
 impl Observer for Watcher {
     fn observe(&mut self, event: Event) {
+        let event = discreet(event);
+        count(&event);
         if let Event::Nacked { resource_type, version, message, culprits, .. } = &event {
             tracing::warn!(
                 node.id = self.name, node_group.id = %self.group, xds.type = %resource_type,
@@ -348,166 +404,4 @@ impl Drop for Watcher {
 }
 
 #[cfg(test)]
-mod tests {
-    use tempfile::TempDir;
-
-    use super::*;
-    use crate::app::{FirstAdmin, NewNodeToken, Setup};
-    use crate::auth::{ConnectionInfo, NodeAccess, Tokens};
-    use crate::hub::Hub;
-    use crate::model::{NodeTokenSpec, Role};
-    use crate::publish::Nudge;
-    use crate::store::{DatabaseUrl, Store};
-
-    async fn app(access: NodeAccess) -> (App, TempDir) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&DatabaseUrl::Sqlite(dir.path().join("db"))).await.unwrap();
-        let username = "admin".to_owned().try_into().unwrap();
-        let admin = FirstAdmin { username, password: Some("correct horse".into()) };
-        let group = Setup::run(&store, admin).await.unwrap().default_group;
-        let tokens = Tokens::new(&"secret".into());
-        let (hub, nodes) = (Hub::new(), Nodes::new());
-        (App::new(store, hub, nodes, Nudge::default(), tokens, access, group), dir)
-    }
-
-    fn hello(peer: Option<&str>, secure: bool) -> Hello {
-        let peer = peer.map(|peer| peer.parse().unwrap());
-        let mut extensions = http::Extensions::new();
-        extensions.insert(ConnectionInfo { peer, secure, ..Default::default() });
-        Hello {
-            node: NodeInfo { id: "me".to_owned(), ..Default::default() },
-            peer: None,
-            protocol: Protocol::Delta,
-            service: DiscoveryService::Aggregated,
-            names: vec![],
-            headers: http::HeaderMap::new(),
-            extensions,
-        }
-    }
-
-    #[tokio::test]
-    async fn secrets_are_withheld_where_others_could_read_along() {
-        let secret = vec![ResourceType::Secret];
-        for (plaintext_secrets, peer, secure, want) in [
-            (false, Some("127.0.0.1:7"), false, vec![]),
-            (false, Some("192.0.2.7:7"), true, vec![]),
-            (false, Some("192.0.2.7:7"), false, secret.clone()),
-            (false, None, false, secret),
-            (true, Some("192.0.2.7:7"), false, vec![]),
-        ] {
-            let (app, _dir) = app(NodeAccess::new(NodeAuth::None, plaintext_secrets)).await;
-            let hello = hello(peer, secure);
-            let credential = NodeCredential::read(&hello.headers, &hello.extensions);
-            let admission = app.admit(hello, &credential).await.unwrap();
-            assert_eq!(admission.withheld, want, "{plaintext_secrets} {peer:?} {secure}");
-            let known = app.0.nodes.list(None);
-            assert_eq!(known[0].peer, peer.map(|peer| peer.parse().unwrap()));
-        }
-    }
-
-    #[tokio::test]
-    async fn who_makes_credentials_and_who_revokes_them() {
-        let (app, _dir) = app(NodeAccess::new(NodeAuth::Token, false)).await;
-        let actor = |role| {
-            let username = "somebody".to_owned().try_into().unwrap();
-            Actor { user: 1.try_into().unwrap(), username, role }
-        };
-        let (admin, group) = (actor(Role::Admin), app.default_group());
-        for (role, makes, revokes) in
-            [(Role::Viewer, false, false), (Role::Operator, false, true), (Role::Admin, true, true)]
-        {
-            let spec = |name: &str| NodeTokenSpec {
-                name: name.to_owned().try_into().unwrap(),
-                node: None,
-                expires_at: None,
-            };
-            let new = |name| NewNodeToken { group: None, spec: spec(name) };
-            let (token, _) = app.create_node_token(&admin, new("to-revoke")).await.unwrap();
-            let actor = actor(role);
-            let made = app.create_node_token(&actor, new("made")).await;
-            assert_eq!(made.is_ok(), makes, "{role:?}");
-            assert_eq!(app.rotate_node_group_key(&actor, group).await.is_ok(), makes, "{role:?}");
-            let revoked = app.revoke_node_token(&actor, token.id).await;
-            assert_eq!(revoked.is_ok(), revokes, "{role:?}");
-            if !revokes {
-                app.revoke_node_token(&admin, token.id).await.unwrap();
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_token_is_revoked_for_good_and_a_group_takes_its_tokens_along() {
-        let (app, _dir) = app(NodeAccess::new(NodeAuth::Token, false)).await;
-        let username = "admin".to_owned().try_into().unwrap();
-        let admin = Actor { user: 1.try_into().unwrap(), username, role: Role::Admin };
-        let spec = crate::model::NodeGroupSpec {
-            name: "blue".to_owned().try_into().unwrap(),
-            description: String::new(),
-            runtime: Default::default(),
-        };
-        let (group, _) = app.create_node_group(&admin, spec).await.unwrap();
-        let (_, secret) = app.rotate_node_group_key(&admin, group.id).await.unwrap();
-        let mut headers = http::HeaderMap::new();
-        let value = format!("Bearer {}", secret.expose()).parse().unwrap();
-        headers.insert(http::header::AUTHORIZATION, value);
-        let credential = NodeCredential::read(&headers, &http::Extensions::new());
-        let node = NodeInfo::default();
-        let identity = app.identify(&credential, &node).await.unwrap();
-        assert_eq!((identity.group.id, identity.matched), (group.id, Matched::GroupKey));
-        app.delete_node_group(&admin, group.id).await.unwrap();
-        let refused = app.identify(&credential, &node).await.unwrap_err();
-        assert_eq!(refused.codes().grpc, tonic::Code::Unauthenticated);
-    }
-
-    fn calling(service: DiscoveryService, protocol: Protocol) -> Hello {
-        Hello {
-            node: NodeInfo::default(),
-            peer: None,
-            protocol,
-            service,
-            names: vec![],
-            headers: http::HeaderMap::new(),
-            extensions: http::Extensions::new(),
-        }
-    }
-
-    #[test]
-    fn who_does_not_use_ads_has_separate_sources() {
-        let cds = DiscoveryService::Of(ResourceType::Cluster);
-        let separate = |cluster: &str, protocol| Sources::Separate {
-            cluster: cluster.to_owned().try_into().unwrap(),
-            protocol,
-        };
-        let table = [
-            (DiscoveryService::Aggregated, "other", "sotw", Sources::Aggregated),
-            (cds, "", "", separate("xds_cluster", Protocol::Delta)),
-            (cds, "other", "delta", separate("other", Protocol::Delta)),
-            (cds, "no name", "nonsense", separate("xds_cluster", Protocol::Delta)),
-            (cds, "", "sotw", separate("xds_cluster", Protocol::Sotw)),
-        ];
-        for (service, cluster, rest_by, want) in table {
-            let mut hello = calling(service, Protocol::Delta);
-            hello.node.metadata.insert("xds_cluster".to_owned(), cluster.to_owned());
-            hello.headers.insert(REST_BY, rest_by.parse().unwrap());
-            assert_eq!(sources(&hello), want, "{service:?} {cluster:?} {rest_by:?}");
-        }
-        let sotw = sources(&calling(cds, Protocol::Sotw));
-        assert_eq!(sotw, separate("xds_cluster", Protocol::Sotw));
-    }
-
-    #[test]
-    fn a_node_id_may_name_its_group() {
-        let table = [
-            ("cluster-1", Some(1)),
-            ("cluster-42", Some(42)),
-            ("cluster-0", None),
-            ("cluster--1", None),
-            ("cluster-", None),
-            ("cluster-1a", None),
-            ("my-cluster-1", None),
-        ];
-        for (input, want) in table {
-            assert_eq!(group_in(input).map(i32::from), want, "input {input:?}");
-        }
-    }
-}
+mod tests;

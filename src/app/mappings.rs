@@ -1,0 +1,125 @@
+//! Mappings.
+
+use super::audit::Note;
+use super::{App, Change, Edit, check_revision};
+use crate::auth::{Actor, Operation, Scope};
+use crate::error::{Error, Result};
+use crate::model::Revision;
+use crate::model::{Invalid, Mapping, MappingChange, MappingId, MappingSpec, NodeGroupId};
+use crate::model::{Listed, Page, Window};
+
+/// A mapping to be made.
+#[derive(Clone, Debug)]
+pub struct NewMapping {
+    /// In which group; in the default one if not said.
+    pub group: Option<NodeGroupId>,
+    /// What it is to be.
+    pub spec: MappingSpec,
+}
+
+impl App {
+    /// A group's mappings.
+    pub async fn mappings(
+        &self,
+        actor: &Actor,
+        group: NodeGroupId,
+        page: Page,
+    ) -> Result<Vec<Mapping>> {
+        let tx = self.look(actor, Operation::ReadMapping, group).await?;
+        tx.mappings(group, page).await
+    }
+
+    /// A window on the mappings of a group, or of all that `actor` may look at.
+    pub async fn list_mappings(
+        &self,
+        actor: &Actor,
+        group: Option<NodeGroupId>,
+        window: Window,
+    ) -> Result<Listed<Mapping>> {
+        let tx = self.look(actor, Operation::ListMappings, Scope::Everywhere).await?;
+        tx.list_mappings(group, actor.seen_groups().as_deref(), window).await
+    }
+
+    /// One mapping.
+    pub async fn mapping(&self, actor: &Actor, id: MappingId) -> Result<Mapping> {
+        let mapping = self.0.store.read().await?.mapping(id).await?;
+        if !actor.sees_group(mapping.group) {
+            return Err(Error::not_found("mapping", id));
+        }
+        actor.may(Operation::ReadMapping, mapping.group)?;
+        Ok(mapping)
+    }
+
+    /// Creates a mapping.
+    #[tracing::instrument(skip_all, fields(mapping.name = %new.spec.name))]
+    pub async fn create_mapping(
+        &self,
+        actor: &Actor,
+        new: NewMapping,
+    ) -> Result<(Mapping, Change)> {
+        let group = new.group.unwrap_or(self.default_group());
+        let edit = self.begin(actor, Operation::CreateMapping, group).await?;
+        let spec = edit.check_mapping(new.spec).await?;
+        let (group, by) = (edit.group, Some(actor.user));
+        let mapping = edit.tx.insert_mapping(group, &spec, by, edit.now).await?;
+        let edit = edit.noting(Note::made(&mapping));
+        let change = edit.seal(format!("create mapping {}", spec.name)).await?;
+        Ok((mapping, change))
+    }
+
+    /// Changes a mapping.
+    #[tracing::instrument(skip_all, fields(mapping.id = %id))]
+    pub async fn update_mapping(
+        &self,
+        actor: &Actor,
+        id: MappingId,
+        change: MappingChange,
+    ) -> Result<(Mapping, Change)> {
+        let group = self.mapping(actor, id).await?.group; // it never changes
+        let edit = self.begin(actor, Operation::UpdateMapping, group).await?;
+        let before = edit.tx.mapping(id).await?;
+        check_revision("mapping", &before.spec.name, before.revision, change.if_revision)?;
+        let spec = before.spec.clone().changed(change);
+        let spec = edit.check_mapping(spec).await?;
+        let mapping = edit.tx.update_mapping(id, &spec, edit.now).await?;
+        let edit = edit.noting(Note::changed(&before, &mapping));
+        let change = edit.seal(format!("update mapping {}", spec.name)).await?;
+        Ok((mapping, change))
+    }
+
+    /// Deletes a mapping.
+    #[tracing::instrument(skip_all, fields(mapping.id = %id))]
+    pub async fn delete_mapping(
+        &self,
+        actor: &Actor,
+        id: MappingId,
+        if_revision: Option<Revision>,
+    ) -> Result<Change> {
+        let group = self.mapping(actor, id).await?.group;
+        let edit = self.begin(actor, Operation::DeleteMapping, group).await?;
+        let mapping = edit.tx.mapping(id).await?;
+        check_revision("mapping", &mapping.spec.name, mapping.revision, if_revision)?;
+        edit.tx.delete_mapping(&mapping).await?;
+        let edit = edit.noting(Note::gone(&mapping));
+        edit.seal(format!("delete mapping {}", mapping.spec.name)).await
+    }
+}
+
+impl Edit<'_> {
+    /// Checks a mapping, and that the services which it names are there for it.
+    async fn check_mapping(&self, spec: MappingSpec) -> Result<MappingSpec> {
+        let spec = spec.check()?;
+        for (field, services) in
+            [("sourceServices", &spec.sources), ("destServices", &spec.destinations)]
+        {
+            let ids: Vec<_> = services.ids().iter().copied().collect();
+            let known = self.tx.services_by_id(&ids).await?;
+            let is_here = |id| known.iter().any(|s| s.id == id && s.group == self.group);
+            if let Some(id) = ids.into_iter().find(|id| !is_here(*id)) {
+                let why = format!("there is no service {id} in this group");
+                return Err(Invalid::new(field, why).into());
+            }
+        }
+        Ok(spec)
+    }
+}

@@ -1,0 +1,362 @@
+//! Mappings.
+
+use std::collections::BTreeSet;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+
+use super::app_and_actor;
+use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
+use super::global_id::{GlobalId as _, optional};
+use super::loaders::{Asked, Loaders};
+use super::node_groups::{NodeGroupObject, text};
+use super::page::{Paged, Slice};
+use super::parse::{in_input, list};
+use super::payload::{answer, answer_or, payloads};
+use super::scalars::Time;
+use super::services::ServiceObject;
+use crate::app::NewMapping;
+use crate::error::Error;
+use crate::model::{
+    At as _, Invalid, Mapping, MappingChange, MappingId, MappingSpec, NodeGroupId, PortRange,
+    ServiceId, Services,
+};
+
+#[derive(Default)]
+pub(super) struct MappingQuery;
+
+#[derive(Default)]
+pub(super) struct MappingMutation;
+
+/// By what a mapping's destinations are reached.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Enum)]
+#[graphql(name = "MappingProtocol", remote = "crate::model::MappingProtocol")]
+pub(super) enum MappingProtocolEnum {
+    /// Connections.
+    Tcp,
+    /// Datagrams.
+    Udp,
+    /// Control messages, as of `ping`.
+    Icmp,
+    /// HTTP.
+    Http,
+    /// HTTP, encrypted.
+    Https,
+}
+
+/// A mapping to be made.
+#[derive(InputObject)]
+pub(super) struct CreateMappingInput {
+    /// The node group; the default one if not said.
+    group: Option<ID>,
+    /// Unique in its group.
+    name: String,
+    /// What it is for.
+    #[graphql(default)]
+    description: String,
+    /// The services that may reach; null for whoever asks.
+    source_services: Option<Vec<ID>>,
+    /// The services that may be reached; null for all.
+    dest_services: Option<Vec<ID>>,
+    /// By what.
+    #[graphql(default_with = "tcp_and_udp()")]
+    protocols: Vec<MappingProtocolEnum>,
+    /// As in `80` or `80-90`; any if none is said.
+    #[graphql(default)]
+    ports: Vec<String>,
+    /// Whether who reaches must prove themselves.
+    #[graphql(default = true)]
+    auth_required: bool,
+    /// What else people have to say of it.
+    #[graphql(default)]
+    comments: String,
+}
+
+/// What to change; what is left out stays as it is.
+#[derive(InputObject)]
+pub(super) struct UpdateMappingInput {
+    /// The mapping.
+    id: ID,
+    /// The `revision` that you have seen: `CONFLICT` if it was changed since.
+    if_revision: i64,
+    /// Unique in its group.
+    name: Option<String>,
+    /// What it is for.
+    description: Option<String>,
+    /// Null for whoever asks.
+    source_services: async_graphql::MaybeUndefined<Vec<ID>>,
+    /// Null for all.
+    dest_services: async_graphql::MaybeUndefined<Vec<ID>>,
+    /// By what.
+    protocols: Option<Vec<MappingProtocolEnum>>,
+    /// As in `80` or `80-90`; any if the list is empty.
+    ports: Option<Vec<String>>,
+    /// Whether who reaches must prove themselves.
+    auth_required: Option<bool>,
+    /// What else people have to say of it.
+    comments: Option<String>,
+    /// Whether it counts.
+    is_active: Option<bool>,
+}
+
+/// What became of a mapping.
+#[derive(Default, SimpleObject)]
+pub(super) struct MappingPayload {
+    /// As it is since; with `CONFLICT`, as somebody else has made it.
+    mapping: Option<MappingObject>,
+    #[graphql(flatten)]
+    change: ChangeObject,
+}
+
+payloads!(MappingPayload.change.user_errors);
+
+pub(super) struct MappingObject(pub(super) Mapping);
+
+#[Object]
+impl MappingQuery {
+    /// A node group's mappings; the default group's if none is named.
+    async fn mappings(
+        &self,
+        ctx: &Context<'_>,
+        group: Option<ID>,
+        #[graphql(default = 50)] first: i64,
+        after: Option<String>,
+    ) -> Result<Paged<MappingObject>> {
+        let (app, _) = app_and_actor(ctx)?;
+        let group = optional(group.as_ref(), "group")?;
+        paged(ctx, group.unwrap_or(app.default_group()), first, after.as_deref()).await
+    }
+
+    /// One mapping.
+    async fn mapping(&self, ctx: &Context<'_>, id: ID) -> Result<MappingObject> {
+        let (app, actor) = app_and_actor(ctx)?;
+        Ok(MappingObject(app.mapping(actor, MappingId::parse(&id, "id")?).await?))
+    }
+}
+
+/// A page of a group's mappings.
+pub(super) async fn paged(
+    ctx: &Context<'_>,
+    group: NodeGroupId,
+    first: i64,
+    after: Option<&str>,
+) -> Result<Paged<MappingObject>> {
+    let (app, actor) = app_and_actor(ctx)?;
+    let slice = Slice::parse(first, after)?;
+    let rows = app.mappings(actor, group, slice.page()).await?;
+    Ok(slice.present(rows, |mapping| i32::from(mapping.id).into(), MappingObject))
+}
+
+#[Object]
+impl MappingMutation {
+    /// Creates a mapping.
+    async fn create_mapping(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateMappingInput,
+        wait_for: Option<WaitForInput>,
+    ) -> Result<MappingPayload> {
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let wait = WaitForInput::parse(wait_for)?;
+            let new = in_input(input.parse())?;
+            let (mapping, change) = in_input(app.create_mapping(actor, new).await)?;
+            let change = ChangeObject::after(ctx, change, wait).await?;
+            Ok(MappingPayload { mapping: Some(MappingObject(mapping)), change })
+        };
+        answer(ctx, done).await
+    }
+
+    /// Changes a mapping.
+    async fn update_mapping(
+        &self,
+        ctx: &Context<'_>,
+        input: UpdateMappingInput,
+        wait_for: Option<WaitForInput>,
+    ) -> Result<MappingPayload> {
+        let id = input.id.clone();
+        let current = async {
+            let mapping = MappingQuery.mapping(ctx, id).await?;
+            Ok(MappingPayload { mapping: Some(mapping), ..Default::default() })
+        };
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let wait = WaitForInput::parse(wait_for)?;
+            let (id, change) = in_input(input.parse())?;
+            let (mapping, change) = in_input(app.update_mapping(actor, id, change).await)?;
+            let change = ChangeObject::after(ctx, change, wait).await?;
+            Ok(MappingPayload { mapping: Some(MappingObject(mapping)), change })
+        };
+        answer_or(ctx, done, current).await
+    }
+
+    /// Deletes a mapping.
+    async fn delete_mapping(
+        &self,
+        ctx: &Context<'_>,
+        input: DeleteInput,
+        wait_for: Option<WaitForInput>,
+    ) -> Result<DeletePayload> {
+        let done = async {
+            let (app, actor) = app_and_actor(ctx)?;
+            let wait = WaitForInput::parse(wait_for)?;
+            let id = in_input(MappingId::parse(&input.id, "id"))?;
+            let expected = Some(input.if_revision.into());
+            let change = in_input(app.delete_mapping(actor, id, expected).await)?;
+            let change = ChangeObject::after(ctx, change, wait).await?;
+            Ok(DeletePayload { deleted_id: Some(input.id), change })
+        };
+        answer(ctx, done).await
+    }
+}
+
+fn tcp_and_udp() -> Vec<MappingProtocolEnum> {
+    vec![MappingProtocolEnum::Tcp, MappingProtocolEnum::Udp]
+}
+
+impl CreateMappingInput {
+    fn parse(self) -> Result<NewMapping, Invalid> {
+        Ok(NewMapping {
+            group: optional(self.group.as_ref(), "group")?,
+            spec: MappingSpec {
+                name: self.name.try_into().at("name")?,
+                description: text(self.description, "description")?,
+                sources: services(self.source_services, "sourceServices")?,
+                destinations: services(self.dest_services, "destServices")?,
+                protocols: self.protocols.into_iter().map(Into::into).collect(),
+                ports: ports(self.ports)?,
+                auth_required: self.auth_required,
+                comments: text(self.comments, "comments")?,
+                is_active: true,
+            },
+        })
+    }
+}
+
+impl UpdateMappingInput {
+    fn parse(self) -> Result<(MappingId, MappingChange), Invalid> {
+        use async_graphql::MaybeUndefined;
+        let replaced = |ids, field| match ids {
+            MaybeUndefined::Undefined => Ok(None),
+            MaybeUndefined::Null => Ok(Some(Services::All)),
+            MaybeUndefined::Value(ids) => services(Some(ids), field).map(Some),
+        };
+        let change = MappingChange {
+            if_revision: Some(self.if_revision.into()),
+            name: self.name.map(|name| name.try_into().at("name")).transpose()?,
+            description: self.description.map(|d| text(d, "description")).transpose()?,
+            sources: replaced(self.source_services, "sourceServices")?,
+            destinations: replaced(self.dest_services, "destServices")?,
+            protocols: self
+                .protocols
+                .map(|protocols| protocols.into_iter().map(Into::into).collect()),
+            ports: self.ports.map(ports).transpose()?,
+            auth_required: self.auth_required,
+            comments: self.comments.map(|c| text(c, "comments")).transpose()?,
+            is_active: self.is_active,
+        };
+        Ok((MappingId::parse(&self.id, "id")?, change))
+    }
+}
+
+fn services(ids: Option<Vec<ID>>, field: &str) -> Result<Services, Invalid> {
+    let Some(ids) = ids else { return Ok(Services::All) };
+    let mut parsed = BTreeSet::new();
+    for (i, id) in ids.iter().enumerate() {
+        // The id of a place in a list has no name but its number.
+        let id = ServiceId::parse(id, &i.to_string()).map_err(|e| e.within(field))?;
+        parsed.insert(id);
+    }
+    Ok(Services::These(parsed))
+}
+
+fn ports(ports: Vec<String>) -> Result<Vec<PortRange>, Invalid> {
+    list(ports, "ports", |port| PortRange::try_from(port).at("range"))
+}
+
+/// Which services may reach which, and how. For Envoy it is a route for each
+/// source: what is asked of the source's host goes to the first destination that
+/// speaks HTTP.
+#[Object(name = "Mapping")]
+impl MappingObject {
+    /// Its global id.
+    pub(super) async fn id(&self) -> ID {
+        self.0.id.global()
+    }
+
+    /// Unique in its group.
+    async fn name(&self) -> &str {
+        self.0.spec.name.as_str()
+    }
+
+    /// What it is for.
+    async fn description(&self) -> &str {
+        &self.0.spec.description
+    }
+
+    /// The node group that it belongs to.
+    async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
+        let (app, actor) = app_and_actor(ctx)?;
+        Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
+    }
+
+    /// The services that may reach; null for whoever asks.
+    async fn source_services(&self, ctx: &Context<'_>) -> Result<Option<Vec<ServiceObject>>> {
+        named(ctx, &self.0.spec.sources).await
+    }
+
+    /// The services that may be reached; null for all.
+    async fn dest_services(&self, ctx: &Context<'_>) -> Result<Option<Vec<ServiceObject>>> {
+        named(ctx, &self.0.spec.destinations).await
+    }
+
+    /// By what.
+    async fn protocols(&self) -> Vec<MappingProtocolEnum> {
+        self.0.spec.protocols.iter().copied().map(Into::into).collect()
+    }
+
+    /// As in `80` or `80-90`; any if there is none.
+    async fn ports(&self) -> Vec<String> {
+        self.0.spec.ports.iter().map(ToString::to_string).collect()
+    }
+
+    /// Whether who reaches must prove themselves.
+    async fn auth_required(&self) -> bool {
+        self.0.spec.auth_required
+    }
+
+    /// What else people have to say of it.
+    async fn comments(&self) -> &str {
+        &self.0.spec.comments
+    }
+
+    /// Whether it counts.
+    async fn is_active(&self) -> bool {
+        self.0.spec.is_active
+    }
+
+    /// The group's revision at which it was last changed; goes into `ifRevision`.
+    async fn revision(&self) -> i64 {
+        self.0.revision.into()
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> Time {
+        Time(self.0.created_at)
+    }
+
+    /// When it was last changed.
+    async fn updated_at(&self) -> Time {
+        Time(self.0.updated_at)
+    }
+}
+
+/// The services that are named, in the order of their ids; none if it is all.
+async fn named(ctx: &Context<'_>, services: &Services) -> Result<Option<Vec<ServiceObject>>> {
+    let Services::These(ids) = services else { return Ok(None) };
+    let (_, actor) = app_and_actor(ctx)?;
+    let asked = ids.iter().map(|id| Asked { actor: actor.clone(), key: *id });
+    let loaded = ctx.data_unchecked::<Loaders>().0.load_many(asked).await;
+    let mut loaded: Vec<_> = loaded.map_err(Error::internal)?.into_values().collect();
+    loaded.sort_by_key(|service| service.id);
+    Ok(Some(loaded.into_iter().map(ServiceObject).collect()))
+}
