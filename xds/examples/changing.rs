@@ -34,7 +34,8 @@ struct Log(String);
 impl Source for Latest {
     async fn connect(&self, hello: Hello) -> Result<Connection, tonic::Status> {
         let snapshots = Box::pin(WatchStream::new(self.0.subscribe()));
-        Ok(Connection { snapshots, observer: Box::new(Log(hello.node.id)), withheld: Vec::new() })
+        let observer = Box::new(Log(hello.node.id));
+        Ok(Connection { snapshots, observer, withheld: Vec::new(), tag: None })
     }
 }
 

@@ -67,6 +67,7 @@ impl Source for Always {
             snapshots: Box::pin(snapshots),
             observer: Box::new(Log(hello.node.id)),
             withheld: Vec::new(),
+            tag: None,
         })
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
@@ -87,6 +87,7 @@ struct Shared {
     protocol: Protocol,
     service: DiscoveryService,
     connected_at: SystemTime,
+    tag: OnceLock<Option<u64>>,
 }
 
 /// Goes off at a time.
@@ -194,6 +195,7 @@ impl<S: Source, R> Caller<S, R> {
             protocol: self.protocol,
             service: hello.service,
             connected_at: now(),
+            tag: OnceLock::new(),
         });
         let membership = self.clients.enter(Arc::clone(&shared) as Arc<dyn Reporting>);
         let source = self.source;
@@ -220,6 +222,7 @@ where
     R: Stream<Item = Result<Request, Status>> + Unpin,
 {
     fn begin(&mut self, connection: &Connection) -> Result<(), Status> {
+        self.shared.tag.get_or_init(|| connection.tag);
         self.shared.session().withhold(connection.withheld.clone());
         if let Some(first) = self.first.take() {
             self.outputs = self.shared.session().on_request(first, now())?.into();
@@ -303,8 +306,13 @@ impl Reporting for Shared {
             protocol: self.protocol,
             service: self.service,
             connected_at: self.connected_at,
+            tag: self.tag(),
             resources: self.session().report(),
         }
+    }
+
+    fn tag(&self) -> Option<u64> {
+        self.tag.get().copied().flatten()
     }
 }
 

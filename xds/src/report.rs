@@ -28,6 +28,8 @@ pub struct ClientReport {
     pub service: DiscoveryService,
     /// Since when the stream is open.
     pub connected_at: SystemTime,
+    /// What the source calls the client, once it has let it in.
+    pub tag: Option<u64>,
     /// What it asked for or was sent, in any order, each once.
     pub resources: Vec<ResourceReport>,
 }
@@ -45,6 +47,8 @@ pub struct ResourceReport {
     pub state: ResourceState,
     /// When it came to be in that state.
     pub since: Option<SystemTime>,
+    /// When that version of it was sent, as far as that is remembered.
+    pub sent_at: Option<SystemTime>,
     /// What the client refused of it at last, if nothing was accepted after.
     pub refusal: Option<ResourceRefusal>,
     /// The resource as an encoded `google.protobuf.Any`; `None` for secrets.
@@ -86,6 +90,11 @@ pub enum ResourceState {
 pub trait Reporting: Send + Sync {
     /// How it stands now. Must not block for long: one caller asks all streams.
     fn report(&self) -> ClientReport;
+
+    /// What the source calls the client, once it has let it in.
+    fn tag(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// The streams that are open now. Cheap to clone.
@@ -108,13 +117,14 @@ struct Entered {
 /// Without the contents.
 impl fmt::Debug for ResourceReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { resource_type, name, version, state, since, refusal, body } = self;
+        let Self { resource_type, name, version, state, since, sent_at, refusal, body } = self;
         f.debug_struct("ResourceReport")
             .field("resource_type", resource_type)
             .field("name", name)
             .field("version", version)
             .field("state", state)
             .field("since", since)
+            .field("sent_at", sent_at)
             .field("refusal", refusal)
             .field("body_len", &body.as_ref().map(Bytes::len))
             .finish()
@@ -137,6 +147,15 @@ impl Clients {
     pub fn reports(&self) -> Vec<ClientReport> {
         // Asked outside the lock, so that streams can come and go meanwhile.
         let streams: Vec<_> = self.0.lock().streams.values().cloned().collect();
+        streams.iter().map(|stream| stream.report()).collect()
+    }
+
+    /// How each stream stands that the source calls this, in the order in which they came.
+    pub fn reports_of(&self, tag: u64) -> Vec<ClientReport> {
+        let streams: Vec<_> = {
+            let entered = self.0.lock();
+            entered.streams.values().filter(|stream| stream.tag() == Some(tag)).cloned().collect()
+        };
         streams.iter().map(|stream| stream.report()).collect()
     }
 
@@ -185,8 +204,13 @@ mod tests {
                 protocol: Protocol::Delta,
                 service: DiscoveryService::Aggregated,
                 connected_at: SystemTime::UNIX_EPOCH,
+                tag: self.tag(),
                 resources: Vec::new(),
             }
+        }
+
+        fn tag(&self) -> Option<u64> {
+            self.0.parse().ok()
         }
     }
 
@@ -207,6 +231,15 @@ mod tests {
         assert_eq!((ids(&clients).join(" "), clients.len()), ("b c".to_owned(), 2));
         drop((b, c));
         assert!(clients.is_empty());
+    }
+
+    #[test]
+    fn streams_are_found_by_what_the_source_calls_them() {
+        let clients = Clients::default();
+        let _entered = ["7", "b", "8", "7"].map(|name| clients.enter(Arc::new(Named(name))));
+        let found = |tag| clients.reports_of(tag).into_iter().map(|r| r.tag).collect::<Vec<_>>();
+        assert_eq!((found(7), found(8)), (vec![Some(7), Some(7)], vec![Some(8)]));
+        assert_eq!(found(9), []);
     }
 
     #[test]
@@ -239,6 +272,7 @@ mod tests {
             version: None,
             state: ResourceState::Sent,
             since: None,
+            sent_at: None,
             refusal: None,
             body: Some(Bytes::from_static(b"hush")),
         };

@@ -93,6 +93,9 @@ pub struct Connection {
     pub observer: Box<dyn Observer>,
     /// Types that this client is not given, whatever it asks for.
     pub withheld: Vec<ResourceType>,
+    /// What the source calls whoever is at the other end; it comes back in
+    /// [`ClientReport::tag`](crate::ClientReport::tag), and several streams may share it.
+    pub tag: Option<u64>,
 }
 
 /// Told what happens on one stream, in order.

@@ -169,6 +169,7 @@ impl Source for Feed {
             snapshots,
             observer: Box::new(Counter(self.tally.clone())),
             withheld: Vec::new(),
+            tag: None,
         })
     }
 }

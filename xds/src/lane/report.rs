@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Known, Lane};
+use super::{Known, Lane, Stamp};
 use crate::report::{ResourceRefusal, ResourceReport, ResourceState};
 use crate::shelf::Shelf;
 use crate::{Resource, ResourceType};
@@ -26,6 +26,7 @@ impl Lane {
             version: None,
             state: ResourceState::Absent,
             since: None,
+            sent_at: None,
             refusal: None,
             body: None,
         }));
@@ -48,13 +49,20 @@ impl Lane {
             version: version.clone(),
             at: reason.at,
         });
-        let (state, since) = match (&refusal, sent) {
-            (Some(refusal), _) => (ResourceState::Nacked, Some(refusal.at)),
-            (None, Some(_)) => (ResourceState::Sent, self.sent_at()),
-            (None, None) if holds.as_ref() == Some(version) => {
-                (ResourceState::Acked, self.accepted_at(since))
+        let (state, since, sent_at) = match (&refusal, sent) {
+            (Some(refusal), sent) => {
+                (ResourceState::Nacked, Some(refusal.at), sent.and_then(|_| self.sent_at()))
             }
-            (None, None) => (ResourceState::Pending, None),
+            (None, Some(_)) => (ResourceState::Sent, self.sent_at(), self.sent_at()),
+            (None, None) if holds.as_ref() == Some(version) => {
+                let brought = self.accepted(since);
+                let accepted_at = brought.and_then(|stamp| stamp.accepted_at);
+                // Else the client may have held it before, and it was not sent then.
+                let is_change = self.stamps.iter().any(|stamp| Some(stamp.revision) < since);
+                let sent_at = brought.filter(|_| is_change).map(|stamp| stamp.sent_at);
+                (ResourceState::Acked, accepted_at, sent_at)
+            }
+            (None, None) => (ResourceState::Pending, None, None),
         };
         ResourceReport {
             resource_type: self.resource_type,
@@ -62,6 +70,7 @@ impl Lane {
             version: sent.cloned().or(holds),
             state,
             since,
+            sent_at,
             refusal,
             body: (self.resource_type != ResourceType::Secret).then(|| resource.body().clone()),
         }
@@ -73,11 +82,11 @@ impl Lane {
         in_flight.or_else(|| self.stamps.last().map(|stamp| stamp.sent_at))
     }
 
-    /// When the client accepted what came with this revision. If that is too long
-    /// ago to be remembered, it was not later than this.
-    fn accepted_at(&self, since: Option<u64>) -> Option<SystemTime> {
+    /// The response that brought what came with this revision, and was accepted. If
+    /// that is too long ago to be remembered, it was not later than this one.
+    fn accepted(&self, since: Option<u64>) -> Option<&Stamp> {
         let accepted = || self.stamps.iter().filter(|stamp| stamp.accepted_at.is_some());
         let brought = accepted().find(|stamp| since.is_none_or(|since| stamp.revision >= since));
-        brought.or_else(|| accepted().next_back()).and_then(|stamp| stamp.accepted_at)
+        brought.or_else(|| accepted().next_back())
     }
 }

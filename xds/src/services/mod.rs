@@ -65,7 +65,13 @@ impl<S: Source> DiscoveryServer<S> {
     /// Sets limits and times. Not to be called on a clone that serves already.
     #[must_use]
     pub fn with_settings(self, settings: Settings) -> Self {
-        Self(Backend::new(self.0.source, self.0.stop, settings))
+        Self(self.0.with_settings(settings))
+    }
+
+    /// Has its streams among these. Not to be called on a clone that serves already.
+    #[must_use]
+    pub fn with_clients(self, clients: Clients) -> Self {
+        Self(Backend { clients, ..self.0 })
     }
 
     /// The streams that it serves, to be asked how they stand.
@@ -94,7 +100,7 @@ impl<S: Source> AdsServer<S> {
     /// Sets limits and times. Not to be called on a clone that serves already.
     #[must_use]
     pub fn with_settings(self, settings: Settings) -> Self {
-        Self(Backend::new(self.0.source, self.0.stop, settings))
+        Self(self.0.with_settings(settings))
     }
 }
 
@@ -149,6 +155,10 @@ impl<S: Source> Backend<S> {
         let (door, streams) = (Door::new(&settings), Streams::default());
         let settings = Arc::new(settings);
         Self { source, stop, settings, streams, door, clients: Clients::default() }
+    }
+
+    fn with_settings(self, settings: Settings) -> Self {
+        Self { clients: self.clients, ..Self::new(self.source, self.stop, settings) }
     }
 
     fn answer<B>(

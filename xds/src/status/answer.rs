@@ -116,6 +116,7 @@ mod tests {
 
     fn client(id: &str, port: u16, since: u64, resources: &[ResourceReport]) -> ClientReport {
         ClientReport {
+            tag: None,
             node: NodeInfo { id: id.into(), ..NodeInfo::default() },
             peer: Some(([127, 0, 0, 1], port).into()),
             protocol: Protocol::Delta,
@@ -127,6 +128,7 @@ mod tests {
 
     fn resource(resource_type: ResourceType, name: &str, state: ResourceState) -> ResourceReport {
         ResourceReport {
+            sent_at: None,
             resource_type,
             name: name.into(),
             version: Some("v".into()),

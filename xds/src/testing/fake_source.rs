@@ -78,6 +78,7 @@ impl Source for FakeSource {
             snapshots: Box::pin(snapshots),
             observer: Box::new(teller),
             withheld: Vec::new(),
+            tag: None,
         })
     }
 }

@@ -56,6 +56,7 @@ impl Reporting for Stream {
 
 fn stream(id: &str, port: u16, resources: &[ResourceReport]) -> Arc<Stream> {
     Arc::new(Stream(Mutex::new(ClientReport {
+        tag: None,
         node: NodeInfo { id: id.into(), ..NodeInfo::default() },
         peer: Some(([10, 0, 0, 1], port).into()),
         protocol: Protocol::Delta,
@@ -67,6 +68,7 @@ fn stream(id: &str, port: u16, resources: &[ResourceReport]) -> Arc<Stream> {
 
 fn held(resource_type: ResourceType, name: &str, state: ResourceState) -> ResourceReport {
     ResourceReport {
+        sent_at: None,
         resource_type,
         name: name.into(),
         version: Some("v1".into()),
@@ -136,6 +138,7 @@ fn everything() -> ClientStatusRequest {
 #[tokio::test]
 async fn a_fetch_tells_how_each_resource_stands() {
     let refused = ResourceReport {
+        sent_at: None,
         refusal: Some(ResourceRefusal {
             message: "no such filter".into(),
             version: "v2".into(),
@@ -178,6 +181,7 @@ async fn a_secret_is_never_told() {
     use prost::Message as _;
 
     let secret = ResourceReport {
+        sent_at: None,
         refusal: Some(ResourceRefusal {
             message: "bad key: PRIVATE".into(),
             version: "v2".into(),
