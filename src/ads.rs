@@ -15,7 +15,8 @@ impl Source for App {
         let credential = NodeCredential::read(&hello.headers, &hello.extensions);
         let admission = self.admit(hello, &credential).await.map_err(|e| status(&e))?;
         let Admission { snapshots, observer, withheld } = admission;
-        Ok(Connection { snapshots, observer: Box::new(observer), withheld })
+        let tag = Some(observer.node().into());
+        Ok(Connection { snapshots, observer: Box::new(observer), withheld, tag })
     }
 }
 

@@ -4,6 +4,7 @@
 //! goes to the log, once, at the edge that answers.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -137,6 +138,14 @@ impl Error {
     /// Wraps a cause that a client must not see.
     pub fn internal(cause: impl Into<Cause>) -> Self {
         Self::Internal(cause.into())
+    }
+
+    /// The error of one operation, for one of several who waited for it.
+    pub fn shared(error: Arc<Self>) -> Self {
+        if let Self::Unavailable { what, .. } = &*error {
+            return Self::unavailable(what, error);
+        }
+        if matches!(*error, Self::Forbidden) { Self::Forbidden } else { Self::internal(error) }
     }
 
     /// Says that `what` is away; the cause is for the log.

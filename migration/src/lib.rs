@@ -14,6 +14,7 @@ mod m20261125_000005_certificates;
 mod m20261125_000006_snapshot_store;
 mod m20261125_000007_licence;
 mod m20261127_000008_revisions;
+mod m20261129_000009_adoption;
 
 /// All steps in order.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000006_snapshot_store::Migration),
             Box::new(m20261125_000007_licence::Migration),
             Box::new(m20261127_000008_revisions::Migration),
+            Box::new(m20261129_000009_adoption::Migration),
         ]
     }
 }

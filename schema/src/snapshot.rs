@@ -21,6 +21,12 @@ pub struct Model {
     pub cause: String,
     /// Who did it; none for the control plane itself.
     pub author_id: Option<i32>,
+    /// How many proxies have taken all of it.
+    pub adopted: i32,
+    /// How many refuse some of it.
+    pub refused: i32,
+    /// The first refusal of something that it changed, and whose.
+    pub first_refusal: Option<Json>,
     /// When.
     pub created_at: DateTimeUtc,
 }

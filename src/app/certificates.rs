@@ -107,6 +107,18 @@ impl App {
         Ok(certificate)
     }
 
+    /// Those of these certificates that there are and `actor` may see, in any order.
+    pub async fn certificates_by_id(
+        &self,
+        actor: &Actor,
+        ids: &[CertificateId],
+    ) -> Result<Vec<Certificate>> {
+        let mut certificates = self.0.store.read().await?.certificates_by_id(ids).await?;
+        certificates.retain(|found| actor.sees_group(found.group));
+        certificates.retain(|found| actor.may(Operation::ReadCertificate, found.group).is_ok());
+        Ok(certificates)
+    }
+
     /// Takes a certificate in, or fetches it from its source.
     #[tracing::instrument(skip_all, fields(certificate.name = %new.spec.name))]
     pub async fn create_certificate(
@@ -239,7 +251,7 @@ impl App {
                 }
             }
         };
-        stop.run_until_cancelled(keep).await;
+        Box::pin(stop.run_until_cancelled(keep)).await;
     }
 
     /// Renews what is due and was not tried within `every`, here or elsewhere.

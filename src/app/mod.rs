@@ -6,6 +6,7 @@
 //! is the publisher nudged. What does not compile is never stored. The edges
 //! (GraphQL, ADS) translate to and from this; they decide nothing.
 
+mod adoption;
 mod api_tokens;
 mod assignments;
 mod audit;
@@ -39,6 +40,7 @@ mod shown;
 mod sign_in;
 mod sign_in_limit;
 mod snapshots;
+mod sync;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -50,7 +52,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
-use marchproxy_xds::{ResourceType, Snapshot};
+use marchproxy_xds::{Clients, ResourceType, Snapshot};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
@@ -93,6 +95,7 @@ pub use setup::{FirstAdmin, Setup};
 pub use sign_in::{Authenticated, Credentials, SignIn, SignedIn};
 pub use sign_in_limit::SignInLimit;
 pub use snapshots::{ChangedItem, ShownItem};
+pub use sync::{ResourceSync, rank};
 pub use users::{NewUser, Removal};
 pub use xds_stats::{Standing, XdsStats};
 
@@ -105,6 +108,8 @@ struct Parts {
     store: Store,
     hub: Arc<Hub>,
     nodes: Arc<Nodes>,
+    /// The streams of nodes, to be asked how they stand.
+    clients: Clients,
     loads: Arc<Loads>,
     nudge: Nudge,
     tokens: Tokens,
@@ -207,6 +212,7 @@ impl App {
             store,
             hub,
             nodes,
+            clients: Clients::default(),
             loads,
             nudge,
             tokens: keys.tokens,

@@ -38,6 +38,23 @@ impl App {
         }
     }
 
+    /// `Forbidden` or `NotFound` unless `actor` may see this group.
+    pub fn may_read_node_group(&self, actor: &Actor, id: NodeGroupId) -> Result<()> {
+        actor.may(Operation::ReadNodeGroup, id)?;
+        if actor.knows_group(id) { Ok(()) } else { Err(Error::not_found(KIND, id)) }
+    }
+
+    /// Those of these groups that there are and `actor` may see, in any order.
+    pub async fn node_groups_by_id(
+        &self,
+        actor: &Actor,
+        ids: &[NodeGroupId],
+    ) -> Result<Vec<NodeGroup>> {
+        let mut groups = self.0.store.read().await?.node_groups_by_id(ids).await?;
+        groups.retain(|group| self.may_read_node_group(actor, group.id).is_ok());
+        Ok(groups)
+    }
+
     /// A window on the groups that `actor` may know of.
     pub async fn list_node_groups(
         &self,

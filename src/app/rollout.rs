@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
@@ -11,7 +12,7 @@ use super::{App, Change};
 use crate::auth::{Actor, Operation};
 use crate::error::Result;
 use crate::model::{Invalid, NodeGroupId, Revision};
-use crate::nodes::{NodeStatus, Refusal, Standing};
+use crate::nodes::{Convergence, NodeStatus, Refusal, Standing};
 
 /// How long a caller may have itself kept waiting.
 const LONGEST: i32 = 60_000;
@@ -50,6 +51,9 @@ pub struct NodeProgress {
     pub standing: Standing,
     /// What it refused of it.
     pub refusal: Option<Arc<Refusal>>,
+    /// How long it took from the publication on; none until it is done, if it came
+    /// later, or if that is too long ago.
+    pub latency: Option<TimeDelta>,
 }
 
 /// What came of waiting.
@@ -96,6 +100,11 @@ impl Progress {
         }
     }
 
+    /// How long the nodes took that are done.
+    pub fn convergence(&self) -> Convergence {
+        Convergence::of(self.nodes.iter().filter_map(|node| node.latency))
+    }
+
     /// Whether every node has answered, one way or the other.
     pub fn is_done(&self) -> bool {
         self.count(Standing::Pending) == 0
@@ -104,11 +113,22 @@ impl Progress {
 
 impl App {
     /// How far the nodes of a group are with `revision` now.
+    pub fn rollout_now(
+        &self,
+        actor: &Actor,
+        group: NodeGroupId,
+        revision: Revision,
+    ) -> Result<Progress> {
+        actor.may(Operation::ReadRollout, group)?;
+        Ok(self.progress(group, revision))
+    }
+
     fn progress(&self, group: NodeGroupId, revision: Revision) -> Progress {
         let connected = self.0.nodes.list(Some(group)).into_iter().filter(|n| n.is_connected());
         let nodes = connected.map(|node| NodeProgress {
             standing: node.standing(revision),
             refusal: node.refusal_since(revision).cloned(),
+            latency: self.0.nodes.latency(&node, revision),
             node,
         });
         Progress { revision, nodes: nodes.collect() }

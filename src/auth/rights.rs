@@ -303,6 +303,8 @@ operations! {
     ReplaceContent: EDIT, [], [];
     /// Follows what the nodes are given.
     FollowSnapshots: SEEN, ["Subscription.snapshotPublished"], [];
+    /// Sees how far the nodes are with a snapshot.
+    ReadRollout: VIEW, ["Query.rollout"], [];
     /// Follows how far the nodes are with a snapshot.
     FollowRollout: VIEW, ["Subscription.rollout"], [];
 }

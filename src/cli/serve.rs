@@ -139,6 +139,10 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
                 Ok(())
             },
             async {
+                app.keep_answers(stop.clone()).await;
+                Ok(())
+            },
+            async {
                 app.watch_proxies(stop.clone()).await;
                 Ok(())
             },

@@ -6,6 +6,7 @@
 //! Envoy would only trip over at run time is checked here.
 
 mod api_listeners;
+pub mod blame;
 mod certificates;
 mod clusters;
 mod listeners;

@@ -2,19 +2,40 @@
 //!
 //! Dashboards and stats of existing installations refer to these names.
 
-use crate::model::{Certificate, Listener, ListenerProtocol, Mapping, Service};
+use crate::model::{
+    Certificate, Listener, ListenerProtocol, Mapping, NodeGroupId, Service, ServiceId,
+};
 
 /// The one runtime layer; the bootstrap asks for it by this name.
 pub const RUNTIME_LAYER: &str = "marchproxy_runtime";
 
+/// What the name of an authority has that its cluster's has not.
+const AUTHORITY: &str = "_ca";
+
 /// A service's Envoy cluster, and the endpoints of that cluster.
 pub fn cluster(service: &Service) -> String {
-    format!("cluster_{}_service_{}", service.group, service.id)
+    cluster_of(service.group, service.id)
+}
+
+fn cluster_of(group: NodeGroupId, service: ServiceId) -> String {
+    format!("cluster_{group}_service_{service}")
+}
+
+/// The service of `group` whose cluster is called so.
+pub fn service_of_cluster(group: NodeGroupId, cluster: &str) -> Option<ServiceId> {
+    let (_, id) = cluster.rsplit_once('_')?;
+    let id: ServiceId = id.parse::<i32>().ok()?.try_into().ok()?;
+    (cluster_of(group, id) == cluster).then_some(id) // no other way to write it
 }
 
 /// The authority that signs a service's certificates.
 pub fn authority(service: &Service) -> String {
-    format!("{}_ca", cluster(service))
+    format!("{}{AUTHORITY}", cluster(service))
+}
+
+/// The service of `group` whose authority is called so.
+pub fn service_of_authority(group: NodeGroupId, authority: &str) -> Option<ServiceId> {
+    service_of_cluster(group, authority.strip_suffix(AUTHORITY)?)
 }
 
 /// A certificate and its key.

@@ -5,6 +5,7 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use super::app_and_actor;
 use super::change::RevokeInput;
 use super::global_id::{GlobalId as _, optional};
+use super::loaders;
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
 use super::parse::in_input;
@@ -149,9 +150,8 @@ impl ApiTokenObject {
 
     /// The one node group that it may act in; all of its user's if null.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<Option<NodeGroupObject>> {
-        let (app, actor) = app_and_actor(ctx)?;
         Ok(match self.0.spec.group {
-            Some(group) => Some(NodeGroupObject(app.node_group(actor, group).await?)),
+            Some(group) => Some(loaders::node_group(ctx, group).await?),
             None => None,
         })
     }

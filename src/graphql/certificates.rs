@@ -6,6 +6,7 @@ use chrono::Utc;
 use super::app_and_actor;
 use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
 use super::global_id::{GlobalId as _, optional};
+use super::loaders;
 use super::node_groups::{NodeGroupObject, text};
 use super::page::{Paged, Slice};
 use super::parse::{in_input, number};
@@ -405,8 +406,7 @@ impl CertificateObject {
 
     /// The node group that it belongs to.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
-        let (app, actor) = app_and_actor(ctx)?;
-        Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
+        Ok(loaders::node_group(ctx, self.0.group).await?)
     }
 
     /// Where it comes from.

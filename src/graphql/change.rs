@@ -5,10 +5,12 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject
 
 use super::app_and_actor;
 use super::global_id::GlobalId as _;
+use super::nacks::RefusalObject;
 use super::parse::number;
 use super::payload::{UserErrorObject, payloads};
 use super::scalars::int;
-use super::xds_nodes::{RefusalObject, XdsNodeObject};
+use super::sync::{ConvergenceObject, millis};
+use super::xds_nodes::XdsNodeObject;
 use crate::app::{Change, NodeProgress, Outcome, Progress, Quorum, WaitFor};
 use crate::model::{At as _, Invalid};
 use crate::nodes::Standing;
@@ -177,6 +179,11 @@ impl ProgressObject {
         int(self.0.count(Standing::Pending))
     }
 
+    /// How long those took that are done.
+    async fn convergence(&self) -> ConvergenceObject {
+        self.0.convergence().into()
+    }
+
     /// Each connected proxy.
     async fn nodes(&self) -> Vec<NodeProgressObject> {
         self.0.nodes.iter().cloned().map(NodeProgressObject).collect()
@@ -196,8 +203,15 @@ impl NodeProgressObject {
         self.0.standing.into()
     }
 
+    /// Milliseconds that it took from the publication on; null until it is done, if it
+    /// connected later, or if that is too long ago.
+    async fn latency_ms(&self) -> Option<f64> {
+        self.0.latency.map(millis)
+    }
+
     /// What it refused of the change, in its own words.
     async fn nack(&self) -> Option<RefusalObject> {
-        self.0.refusal.clone().map(RefusalObject)
+        let refusal = self.0.refusal.clone();
+        refusal.map(|refusal| RefusalObject::new(self.0.node.group, refusal))
     }
 }

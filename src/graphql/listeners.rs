@@ -6,6 +6,7 @@ use super::app_and_actor;
 use super::certificates::CertificateObject;
 use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
 use super::global_id::{GlobalId as _, optional};
+use super::loaders;
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
 use super::parse::{in_input, number, replaced};
@@ -227,8 +228,7 @@ impl ListenerObject {
 
     /// The node group that it belongs to.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
-        let (app, actor) = app_and_actor(ctx)?;
-        Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
+        Ok(loaders::node_group(ctx, self.0.group).await?)
     }
 
     /// Whether it is the one on which HTTP services answer to their names.
@@ -248,19 +248,17 @@ impl ListenerObject {
 
     /// The service that every connection is handed on to; null if it is HTTP.
     async fn tcp_service(&self, ctx: &Context<'_>) -> Result<Option<ServiceObject>> {
-        let (app, actor) = app_and_actor(ctx)?;
         match self.0.spec.protocol {
             ListenerProtocol::Http => Ok(None),
-            ListenerProtocol::Tcp(id) => Ok(Some(ServiceObject(app.service(actor, id).await?))),
+            ListenerProtocol::Tcp(id) => Ok(Some(loaders::service(ctx, id).await?)),
         }
     }
 
     /// What it proves itself with; null if connections are not encrypted.
     async fn certificate(&self, ctx: &Context<'_>) -> Result<Option<CertificateObject>> {
-        let (app, actor) = app_and_actor(ctx)?;
         match self.0.spec.certificate {
             None => Ok(None),
-            Some(id) => Ok(Some(CertificateObject(app.certificate(actor, id).await?))),
+            Some(id) => Ok(Some(loaders::certificate(ctx, id).await?)),
         }
     }
 

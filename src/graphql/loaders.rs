@@ -1,99 +1,227 @@
-//! Data loaders: what many objects of a page refer to is read once.
+//! What the objects of one request refer to, read in batches.
+//!
+//! All objects of a page ask for what they refer to in the same turn of their
+//! request. The first of them that comes to its next turn reads what all have asked
+//! for; so how many statements a page takes does not depend on how long it is, and
+//! nobody waits for a timer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use async_graphql::dataloader::{DataLoader, Loader};
+use async_graphql::extensions::{
+    Extension, ExtensionContext, ExtensionFactory, NextPrepareRequest,
+};
+use async_graphql::{Context, Request, ServerResult, async_trait};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::task::{unconstrained, yield_now};
 
-use crate::app::App;
-use crate::auth::Actor;
+use super::app_and_actor;
+use super::certificates::CertificateObject;
+use super::listeners::ListenerObject;
+use super::node_groups::NodeGroupObject;
+use super::services::ServiceObject;
+use crate::compile::blame::Nouns;
 use crate::error::{Error, Result};
-use crate::model::{Listener, ListenerId, Service, ServiceId};
+use crate::model::{
+    Certificate, CertificateId, Listener, ListenerId, NodeGroup, NodeGroupId, Service, ServiceId,
+};
 
-/// The loader of every type. It keeps nothing, so that one serves every
-/// request; a key carries who asks.
-pub(super) struct Loaders(pub(super) DataLoader<ByActor>);
-
-/// Loads for whoever asks.
-pub(super) struct ByActor(App);
-
-/// A key, and who asks for it.
-#[derive(Clone)]
-pub(super) struct Asked<K> {
-    pub(super) actor: Actor,
-    pub(super) key: K,
+/// The loaders of one request.
+#[derive(Default)]
+pub(super) struct Loaders {
+    groups: Batch<NodeGroupId, NodeGroup>,
+    services: Batch<ServiceId, Service>,
+    listeners: Batch<ListenerId, Listener>,
+    certificates: Batch<CertificateId, Certificate>,
+    nouns: Batch<NodeGroupId, Arc<Nouns>>,
 }
 
-impl Loaders {
-    #[expect(clippy::disallowed_methods, reason = "the loader owns its batches; each ends itself")]
-    pub(super) fn new(app: &App) -> Self {
-        Self(DataLoader::new(ByActor(app.clone()), tokio::spawn))
+/// Gives each request loaders of its own.
+pub(super) struct Loading;
+
+impl ExtensionFactory for Loading {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
     }
 }
 
-impl Loader<Asked<ServiceId>> for ByActor {
-    type Value = Service;
-    type Error = Arc<Error>;
+#[async_trait::async_trait]
+impl Extension for Loading {
+    async fn prepare_request(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        request: Request,
+        next: NextPrepareRequest<'_>,
+    ) -> ServerResult<Request> {
+        next.run(ctx, request.data(Loaders::default())).await
+    }
+}
 
+/// What is asked for and not read yet. Nothing is kept: who asks later is told what is
+/// true then.
+struct Batch<K, V>(Mutex<Vec<(K, oneshot::Sender<Answer<V>>)>>);
+
+type Answer<V> = Result<Option<V>, Arc<Error>>;
+
+impl<K, V> Default for Batch<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Copy + Eq + Hash + Ord, V: Clone> Batch<K, V> {
+    /// What `key` stands for, if there is such a thing. `read` is called for all that
+    /// ask in the same turn.
     async fn load(
         &self,
-        keys: &[Asked<ServiceId>],
-    ) -> Result<HashMap<Asked<ServiceId>, Service>, Arc<Error>> {
-        let mut loaded = HashMap::new();
-        for (actor, ids) in by_actor(keys) {
-            let services = self.0.services_by_id(&actor, &ids).await.map_err(Arc::new)?;
-            loaded.extend(
-                services.into_iter().map(|s| (Asked { actor: actor.clone(), key: s.id }, s)),
-            );
+        key: K,
+        read: impl AsyncFnOnce(Vec<K>) -> Result<HashMap<K, V>>,
+    ) -> Result<Option<V>> {
+        let (sender, answer) = oneshot::channel();
+        let mut seen = {
+            let mut waiting = self.0.lock();
+            waiting.push((key, sender));
+            waiting.len()
+        };
+        let asked = loop {
+            yield_now().await; // until everything that can go on in this request has
+            let mut waiting = self.0.lock();
+            // Nothing is left if another one was first. As long as more come, they are
+            // waited for: a request with much to do takes several turns for it.
+            if waiting.is_empty() || waiting.len() == seen {
+                break std::mem::take(&mut *waiting);
+            }
+            seen = waiting.len();
+        };
+        if !asked.is_empty() {
+            let keys: BTreeSet<K> = asked.iter().map(|(key, _)| *key).collect();
+            let found = read(keys.into_iter().collect()).await.map_err(Arc::new);
+            for (key, sender) in asked {
+                let answer = match &found {
+                    Ok(found) => Ok(found.get(&key).cloned()),
+                    Err(error) => Err(Arc::clone(error)),
+                };
+                sender.send(answer).ok(); // who asked may have gone
+            }
         }
-        Ok(loaded)
+        // All go on in the same turn: tokio would send some of many to the next one. Whoever
+        // reads for the others goes only with the whole request.
+        unconstrained(answer).await.map_err(Error::internal)?.map_err(Error::shared)
     }
 }
 
-impl Loader<Asked<ListenerId>> for ByActor {
-    type Value = Listener;
-    type Error = Arc<Error>;
+fn loaders<'a>(ctx: &Context<'a>) -> &'a Loaders {
+    ctx.data_opt::<Loaders>().expect("each request is given them")
+}
 
-    async fn load(
-        &self,
-        keys: &[Asked<ListenerId>],
-    ) -> Result<HashMap<Asked<ListenerId>, Listener>, Arc<Error>> {
-        let mut loaded = HashMap::new();
-        for (actor, ids) in by_actor(keys) {
-            let listeners = self.0.listeners_by_id(&actor, &ids).await.map_err(Arc::new)?;
-            loaded.extend(
-                listeners.into_iter().map(|l| (Asked { actor: actor.clone(), key: l.id }, l)),
-            );
+fn by_key<K: Eq + Hash, V>(all: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, V> {
+    all.into_iter().map(|one| (key(&one), one)).collect()
+}
+
+/// The node group of this id.
+pub(super) async fn node_group(ctx: &Context<'_>, id: NodeGroupId) -> Result<NodeGroupObject> {
+    let (app, actor) = app_and_actor(ctx)?;
+    app.may_read_node_group(actor, id)?;
+    let read = async |ids: Vec<_>| {
+        Ok(by_key(app.node_groups_by_id(actor, &ids).await?, |group: &NodeGroup| group.id))
+    };
+    let found = loaders(ctx).groups.load(id, read).await?;
+    Ok(NodeGroupObject(found.ok_or_else(|| Error::not_found("node group", id))?))
+}
+
+/// The service of this id, if there is one that the actor may see.
+pub(super) async fn find_service(
+    ctx: &Context<'_>,
+    id: ServiceId,
+) -> Result<Option<ServiceObject>> {
+    let (app, actor) = app_and_actor(ctx)?;
+    let read = async |ids: Vec<_>| {
+        Ok(by_key(app.services_by_id(actor, &ids).await?, |service: &Service| service.id))
+    };
+    Ok(loaders(ctx).services.load(id, read).await?.map(ServiceObject))
+}
+
+/// The service of this id.
+pub(super) async fn service(ctx: &Context<'_>, id: ServiceId) -> Result<ServiceObject> {
+    find_service(ctx, id).await?.ok_or_else(|| Error::not_found("service", id))
+}
+
+/// The listener of this id.
+pub(super) async fn listener(ctx: &Context<'_>, id: ListenerId) -> Result<ListenerObject> {
+    let (app, actor) = app_and_actor(ctx)?;
+    let read = async |ids: Vec<_>| {
+        Ok(by_key(app.listeners_by_id(actor, &ids).await?, |listener: &Listener| listener.id))
+    };
+    let found = loaders(ctx).listeners.load(id, read).await?;
+    Ok(ListenerObject(found.ok_or_else(|| Error::not_found("listener", id))?))
+}
+
+/// The certificate of this id.
+pub(super) async fn certificate(ctx: &Context<'_>, id: CertificateId) -> Result<CertificateObject> {
+    let (app, actor) = app_and_actor(ctx)?;
+    let read = async |ids: Vec<_>| {
+        let found = app.certificates_by_id(actor, &ids).await?;
+        Ok(by_key(found, |certificate: &Certificate| certificate.id))
+    };
+    let found = loaders(ctx).certificates.load(id, read).await?;
+    Ok(CertificateObject(found.ok_or_else(|| Error::not_found("certificate", id))?))
+}
+
+/// What the resources of a group are called by.
+pub(super) async fn nouns(ctx: &Context<'_>, group: NodeGroupId) -> Result<Arc<Nouns>> {
+    let (app, actor) = app_and_actor(ctx)?;
+    let read = async |groups: Vec<NodeGroupId>| {
+        let mut found = HashMap::new();
+        for group in groups {
+            found.insert(group, Arc::new(app.nouns(actor, group).await?));
         }
-        Ok(loaded)
-    }
+        Ok(found)
+    };
+    Ok(loaders(ctx).nouns.load(group, read).await?.unwrap_or_default())
 }
 
-fn by_actor<K: Copy>(keys: &[Asked<K>]) -> Vec<(Actor, Vec<K>)> {
-    let mut groups: HashMap<_, (Actor, Vec<K>)> = HashMap::new();
-    for Asked { actor, key } in keys {
-        let group =
-            groups.entry((actor.user, actor.via())).or_insert_with(|| (actor.clone(), vec![]));
-        group.1.push(*key);
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_asked_for_in_one_turn_is_read_at_once() {
+        let batch = Batch::<i32, String>::default();
+        let reads = AtomicUsize::new(0);
+        let read = async |keys: Vec<i32>| {
+            reads.fetch_add(1, Ordering::Relaxed);
+            assert!(keys.is_sorted());
+            yield_now().await;
+            Ok(keys
+                .into_iter()
+                .filter(|key| key % 2 == 0)
+                .map(|key| (key, key.to_string()))
+                .collect())
+        };
+        for (many, want) in [(1, 1), (1000, 2)] {
+            let asked = (0..many).map(|n| batch.load(n % 100, &read));
+            let found: Vec<_> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
+            assert_eq!(reads.load(Ordering::Relaxed), want);
+            for (n, found) in (0..many).zip(found) {
+                assert_eq!(found, (n % 2 == 0).then(|| (n % 100).to_string()));
+            }
+        }
     }
-    groups.into_values().collect()
-}
 
-impl<K: PartialEq> PartialEq for Asked<K> {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
-            && self.actor.user == other.actor.user
-            && self.actor.via() == other.actor.via()
-    }
-}
-
-impl<K: Eq> Eq for Asked<K> {}
-
-impl<K: Hash> Hash for Asked<K> {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.key.hash(state);
-        self.actor.user.hash(state);
-        self.actor.via().hash(state);
+    #[tokio::test]
+    async fn everybody_is_told_that_it_failed() {
+        let batch = Batch::<i32, String>::default();
+        let read = async |_| Err(Error::Forbidden);
+        let answers = join_all((0..3).map(|n| batch.load(n, read))).await;
+        assert!(
+            answers.iter().all(|answer| matches!(answer, Err(Error::Forbidden))),
+            "{answers:?}"
+        );
     }
 }

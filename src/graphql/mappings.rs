@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use futures_util::future::try_join_all;
 
 use super::app_and_actor;
 use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
 use super::global_id::{GlobalId as _, optional};
-use super::loaders::{Asked, Loaders};
+use super::loaders;
 use super::node_groups::{NodeGroupObject, text};
 use super::page::{Paged, Slice};
 use super::parse::{in_input, list};
@@ -15,7 +16,6 @@ use super::payload::{answer, answer_or, payloads};
 use super::scalars::Time;
 use super::services::ServiceObject;
 use crate::app::NewMapping;
-use crate::error::Error;
 use crate::model::{
     At as _, Invalid, Mapping, MappingChange, MappingId, MappingSpec, NodeGroupId, PortRange,
     ServiceId, Services,
@@ -295,8 +295,7 @@ impl MappingObject {
 
     /// The node group that it belongs to.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
-        let (app, actor) = app_and_actor(ctx)?;
-        Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
+        Ok(loaders::node_group(ctx, self.0.group).await?)
     }
 
     /// The services that may reach; null for whoever asks.
@@ -353,10 +352,8 @@ impl MappingObject {
 /// The services that are named, in the order of their ids; none if it is all.
 async fn named(ctx: &Context<'_>, services: &Services) -> Result<Option<Vec<ServiceObject>>> {
     let Services::These(ids) = services else { return Ok(None) };
-    let (_, actor) = app_and_actor(ctx)?;
-    let asked = ids.iter().map(|id| Asked { actor: actor.clone(), key: *id });
-    let loaded = ctx.data_unchecked::<Loaders>().0.load_many(asked).await;
-    let mut loaded: Vec<_> = loaded.map_err(Error::internal)?.into_values().collect();
-    loaded.sort_by_key(|service| service.id);
-    Ok(Some(loaded.into_iter().map(ServiceObject).collect()))
+    let asked = ids.iter().map(|id| loaders::find_service(ctx, *id));
+    let mut found: Vec<_> = try_join_all(asked).await?.into_iter().flatten().collect();
+    found.sort_by_key(|service| service.0.id);
+    Ok(Some(found))
 }

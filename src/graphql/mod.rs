@@ -19,6 +19,7 @@ mod loaders;
 mod loads;
 mod mappings;
 mod measured;
+mod nacks;
 mod node;
 mod node_groups;
 mod node_tokens;
@@ -26,12 +27,16 @@ mod page;
 mod parse;
 mod payload;
 mod proxies;
+mod rollout;
 mod routes;
 mod scalars;
 mod services;
 mod sign_in;
 mod snapshots;
+#[cfg(test)]
+mod statement_tests;
 mod subscription;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -76,6 +81,7 @@ pub struct Query(
     proxies::ProxyQuery,
     xds_nodes::XdsNodeQuery,
     snapshots::SnapshotQuery,
+    rollout::RolloutQuery,
     licence::LicenceQuery,
 );
 
@@ -99,9 +105,7 @@ pub struct Mutation(
 
 /// Builds the schema over `app`.
 pub fn schema(app: App, introspection: Introspection) -> ApiSchema {
-    let loaders = loaders::Loaders::new(&app);
-    let guarded = builder().extension(guard::Guarded(introspection));
-    guarded.data(app).data(loaders).finish()
+    builder().extension(guard::Guarded(introspection)).data(app).finish()
 }
 
 /// The schema's SDL, as clients get it.
@@ -115,6 +119,7 @@ fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query::default(), Mutation::default(), Subscription)
         .extension(errors::CodedErrors)
         .extension(measured::Measured)
+        .extension(loaders::Loading)
         .limit_depth(DEEPEST)
         .limit_complexity(MOST_COMPLEX)
         .limit_directives(MOST_DIRECTIVES)

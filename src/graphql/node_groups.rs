@@ -17,6 +17,7 @@ use super::routes::{self, RouteObject};
 use super::scalars::Time;
 use super::services::{self, ServiceObject};
 use super::snapshots::{self, SnapshotObject};
+use super::sync::ConvergenceObject;
 use super::xds_nodes::XdsNodeObject;
 use crate::error::Error;
 use crate::model::{
@@ -476,6 +477,13 @@ impl NodeGroupObject {
     async fn xds_nodes(&self, ctx: &Context<'_>) -> Result<Vec<XdsNodeObject>> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(app.nodes(actor, Some(self.0.id))?.into_iter().map(XdsNodeObject).collect())
+    }
+
+    /// How long its proxies took of late from the publication of a snapshot until nothing
+    /// was left to do: the last 1024 times, as this process has seen them.
+    async fn convergence(&self, ctx: &Context<'_>) -> Result<ConvergenceObject> {
+        let (app, actor) = app_and_actor(ctx)?;
+        Ok(app.convergence(actor, self.0.id)?.into())
     }
 
     /// The revision at which its own settings were last changed; goes into `ifRevision`

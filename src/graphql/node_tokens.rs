@@ -5,6 +5,7 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use super::app_and_actor;
 use super::change::RevokeInput;
 use super::global_id::{GlobalId as _, optional};
+use super::loaders;
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
 use super::parse::in_input;
@@ -195,8 +196,7 @@ impl NodeTokenObject {
 
     /// The node group that it belongs to.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
-        let (app, actor) = app_and_actor(ctx)?;
-        Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
+        Ok(loaders::node_group(ctx, self.0.group).await?)
     }
 
     /// The one `node.id` that may use it; any may if null.

@@ -4,6 +4,7 @@ use async_graphql::{Context, Enum, ID, Object, Result};
 
 use super::app_and_actor;
 use super::global_id::{GlobalId as _, optional};
+use super::loaders;
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
 use super::scalars::Time;
@@ -74,8 +75,7 @@ impl ProxyObject {
 
     /// The node group that it belongs to.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
-        let (app, actor) = app_and_actor(ctx)?;
-        Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
+        Ok(loaders::node_group(ctx, self.0.group).await?)
     }
 
     /// Unique in its group.

@@ -4,13 +4,13 @@ use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use futures_util::stream::{Stream, StreamExt as _};
 
 use super::app_and_actor;
-use super::change::ProgressObject;
 use super::global_id::optional;
+use super::loaders;
 use super::node_groups::NodeGroupObject;
+use super::rollout::Rollout;
 use super::scalars::int;
 use super::snapshots::TypeVersionObject;
 use super::xds_nodes::{XdsNodeObject, XdsTypeEnum};
-use crate::app::Progress;
 use crate::compile::TYPES;
 use crate::hub::Published;
 use crate::metrics;
@@ -53,19 +53,6 @@ pub(super) struct NodeStatusChanged {
     resource_type: Option<XdsTypeEnum>,
     /// The proxy, as it stands since.
     node: XdsNodeObject,
-}
-
-/// How far a node group's connected proxies are with a snapshot.
-#[derive(SimpleObject)]
-pub(super) struct Rollout {
-    /// The version that was asked for.
-    version: String,
-    /// The newest revision that has this version.
-    revision: i64,
-    /// Whether every connected proxy has answered, one way or the other.
-    done: bool,
-    #[graphql(flatten)]
-    progress: ProgressObject,
 }
 
 /// What can be followed.
@@ -128,8 +115,7 @@ fn counted<S: Stream>(subscription: S) -> impl Stream<Item = S::Item> + use<S> {
 impl SnapshotPublished {
     /// Whose proxies.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
-        let (app, actor) = app_and_actor(ctx)?;
-        Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
+        Ok(loaders::node_group(ctx, self.0.group).await?)
     }
 
     /// A hash of the snapshot's content.
@@ -166,16 +152,5 @@ impl From<NodeChange> for NodeStatusChanged {
             Cause::Missed => (CauseEnum::Missed, None),
         };
         Self { cause, resource_type, node: XdsNodeObject(change.node) }
-    }
-}
-
-impl Rollout {
-    fn new(version: String, progress: Progress) -> Self {
-        Self {
-            version,
-            revision: progress.revision.into(),
-            done: progress.is_done(),
-            progress: ProgressObject(progress),
-        }
     }
 }

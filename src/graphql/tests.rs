@@ -30,10 +30,12 @@ const ROLES: [Option<Role>; 5] =
     [None, Some(Role::Member), Some(Role::Viewer), Some(Role::Operator), Some(Role::Admin)];
 
 /// A control plane without sockets.
-struct Plane {
-    app: App,
+pub(super) struct Plane {
+    pub(super) app: App,
+    pub(super) store: Store,
+    pub(super) nodes: std::sync::Arc<Nodes>,
     schema: ApiSchema,
-    admin: Authenticated,
+    pub(super) admin: Authenticated,
     publisher: Publisher,
     /// What makes names unique.
     count: std::cell::Cell<u32>,
@@ -41,7 +43,7 @@ struct Plane {
 }
 
 impl Plane {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&DatabaseUrl::Sqlite(dir.path().join("db"))).await.unwrap();
         let username = "admin".to_owned().try_into().unwrap();
@@ -53,10 +55,11 @@ impl Plane {
         let (publisher, nudge) = Publisher::new(store.clone(), hub.clone(), nodes.clone(), sealer);
         let gates = Gates::without_licence(NodeAccess::new(NodeAuth::None, false));
         let ground = Ground { default_group: group, retention: Retention::default() };
-        let app = App::new(store, hub, nodes, nudge, keys, gates, ground);
+        let app = App::new(store.clone(), hub, nodes.clone(), nudge, keys, gates, ground);
         let schema = schema(app.clone(), Introspection::Everybody);
         let admin = come(&app, &sign_in(&app, "admin").await).await;
-        let plane = Self { app, schema, admin, publisher, count: Default::default(), _dir: dir };
+        let count = Default::default();
+        let plane = Self { app, store, nodes, schema, admin, publisher, count, _dir: dir };
         plane.publisher.reconcile().await.unwrap();
         plane
     }
@@ -66,6 +69,13 @@ impl Plane {
         let group = self.app.default_group();
         let newest = self.app.snapshots(&self.admin.actor, group, None, 1).await.unwrap();
         id(newest[0].id)
+    }
+
+    /// The version of the default group's newest snapshot.
+    async fn version(&self) -> String {
+        let group = self.app.default_group();
+        let newest = self.app.snapshots(&self.admin.actor, group, None, 1).await.unwrap();
+        newest[0].version.clone()
     }
 
     /// A new user, and their name.
@@ -86,12 +96,22 @@ impl Plane {
         (user.id, name)
     }
 
-    fn name(&self) -> String {
+    /// How many names were made.
+    pub(super) fn made_so_far(&self) -> u32 {
+        self.count.get()
+    }
+
+    pub(super) fn name(&self) -> String {
         self.count.set(self.count.get() + 1);
         format!("n{}", self.count.get())
     }
 
-    async fn ask(&self, caller: Option<Authenticated>, query: &str, input: &Value) -> Response {
+    pub(super) async fn ask(
+        &self,
+        caller: Option<Authenticated>,
+        query: &str,
+        input: &Value,
+    ) -> Response {
         let variables = async_graphql::Variables::from_json(json!({ "input": input }));
         let mut request = Request::new(query).variables(variables);
         if let Some(caller) = caller {
@@ -107,7 +127,7 @@ impl Plane {
     }
 
     /// Does something as the administrator, and gives what `path` leads to.
-    async fn made(&self, mutation: &str, input: Value, path: &str) -> String {
+    pub(super) async fn made(&self, mutation: &str, input: Value, path: &str) -> String {
         let (name, input_type) = mutation.split_once(' ').unwrap();
         let (object, field) = path.split_once('.').unwrap_or(("", path));
         let selection =
@@ -161,7 +181,7 @@ impl Plane {
         json!({ "name": self.name(), "certData": pem, "keyData": key.serialize_pem() })
     }
 
-    async fn certificate(&self) -> String {
+    pub(super) async fn certificate(&self) -> String {
         let upload = "uploadCertificate UploadCertificateInput";
         self.made(upload, self.new_certificate(), "certificate.id").await
     }
@@ -170,7 +190,7 @@ impl Plane {
         self.made("createRoute CreateRouteInput", self.new_route().await, "route.id").await
     }
 
-    async fn new_route(&self) -> Value {
+    pub(super) async fn new_route(&self) -> Value {
         let backends = json!([{ "service": self.service().await }]);
         let hosts = [format!("{}.example.org", self.name())];
         json!({ "name": self.name(), "hosts": hosts, "backends": backends })
@@ -208,6 +228,10 @@ impl Plane {
             "Query.services" | "Query.routes" | "Query.listeners" | "Query.nodeTokens"
             | "Query.mappings" | "Query.proxies" | "Query.certificates" => {
                 return (page(name, &group), Value::Null);
+            }
+            "Query.rollout" => {
+                let version = self.version().await;
+                return (format!("{{ {name}(version: \"{version}\") {{ done }} }}"), Value::Null);
             }
             "Query.snapshots" => {
                 return (format!("{{ {name}{group} {{ nodes {{ version }} }} }}"), Value::Null);

@@ -5,6 +5,7 @@ use secrecy::SecretString;
 
 use super::app_and_actor;
 use super::global_id::GlobalId as _;
+use super::loaders;
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
 use super::parse::{in_input, replaced};
@@ -484,8 +485,7 @@ impl UserObject {
 impl GroupAssignmentObject {
     /// Where.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
-        let (app, actor) = app_and_actor(ctx)?;
-        Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
+        Ok(loaders::node_group(ctx, self.0.group).await?)
     }
 
     /// What they may do there.
@@ -504,8 +504,7 @@ impl GroupAssignmentObject {
 impl ServiceAssignmentObject {
     /// With which service.
     async fn service(&self, ctx: &Context<'_>) -> Result<ServiceObject> {
-        let (app, actor) = app_and_actor(ctx)?;
-        Ok(ServiceObject(app.service(actor, self.0.service).await?))
+        Ok(loaders::service(ctx, self.0.service).await?)
     }
 
     /// What they may do with it.

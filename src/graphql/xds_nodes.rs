@@ -9,11 +9,15 @@ use marchproxy_xds::ResourceType;
 
 use super::app_and_actor;
 use super::global_id::{GlobalId as _, optional};
+use super::loaders;
 use super::loads::ClusterLoadObject;
+use super::nacks::RefusalObject;
 use super::node_groups::NodeGroupObject;
 use super::scalars::Time;
+use super::sync::{self, TypeSyncObject};
 use crate::error::Error;
-use crate::nodes::{NodeId, NodeStatus, Refusal, TypeStatus};
+use crate::model::NodeGroupId;
+use crate::nodes::{NodeId, NodeStatus, TypeStatus};
 
 #[derive(Default)]
 pub(super) struct XdsNodeQuery;
@@ -108,9 +112,6 @@ pub(super) struct TypeStatusObject {
     nack: Option<RefusalObject>,
 }
 
-/// A response that a proxy refused.
-pub(super) struct RefusalObject(pub(super) Arc<Refusal>);
-
 #[Object]
 impl XdsNodeQuery {
     /// The proxies of a node group, or of all, as this process has seen them.
@@ -144,8 +145,7 @@ impl XdsNodeObject {
 
     /// Whose configuration it is given.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
-        let (app, actor) = app_and_actor(ctx)?;
-        Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
+        Ok(loaders::node_group(ctx, self.0.group).await?)
     }
 
     /// Why it is in that group.
@@ -199,17 +199,24 @@ impl XdsNodeObject {
     /// How far it has come with each type that it asks for.
     async fn types(&self) -> Vec<TypeStatusObject> {
         let types = self.0.types.iter();
-        types.map(|(t, status)| TypeStatusObject::new((*t).into(), status)).collect()
+        types.map(|(t, status)| TypeStatusObject::new(self.0.group, (*t).into(), status)).collect()
+    }
+
+    /// How each type stands that it asks for, down to the single resource.
+    async fn sync(&self, ctx: &Context<'_>) -> Result<Vec<TypeSyncObject>> {
+        sync::of_node(ctx, &self.0)
     }
 
     /// The last thing that it refused, even if that is mended by now.
     async fn last_nack(&self) -> Option<RefusalObject> {
-        self.0.last_refusal.clone().map(RefusalObject)
+        let refusal = self.0.last_refusal.clone();
+        refusal.map(|refusal| RefusalObject::new(self.0.group, refusal))
     }
 }
 
 impl TypeStatusObject {
-    fn new(resource_type: XdsTypeEnum, status: &TypeStatus) -> Self {
+    fn new(group: NodeGroupId, resource_type: XdsTypeEnum, status: &TypeStatus) -> Self {
+        let refused = status.refused.clone();
         let text = |version: &Option<Arc<str>>| version.as_ref().map(ToString::to_string);
         Self {
             resource_type,
@@ -218,52 +225,7 @@ impl TypeStatusObject {
             acked_version: text(&status.acked_version),
             acked_at: status.acked_at.map(Time),
             nacked_version: status.refused.as_ref().map(|refusal| refusal.version.to_string()),
-            nack: status.refused.clone().map(RefusalObject),
+            nack: refused.map(|refusal| RefusalObject::new(group, refusal)),
         }
-    }
-}
-
-/// A response that a proxy refused.
-#[Object(name = "Nack")]
-impl RefusalObject {
-    /// Of which type the response was.
-    #[graphql(name = "type")]
-    async fn resource_type(&self) -> XdsTypeEnum {
-        self.0.resource_type.into()
-    }
-
-    /// The version that was refused.
-    async fn version(&self) -> &str {
-        &self.0.version
-    }
-
-    /// The group's revision that it was compiled from.
-    async fn revision(&self) -> i64 {
-        self.0.revision.into()
-    }
-
-    /// The proxy's status code; not a stable one.
-    async fn code(&self) -> i32 {
-        self.0.code
-    }
-
-    /// The proxy's own words.
-    async fn message(&self) -> &str {
-        &self.0.message
-    }
-
-    /// The resources in the refused response.
-    async fn resource_names(&self) -> Vec<&str> {
-        self.0.resources.iter().map(|name| &**name).collect()
-    }
-
-    /// Those of them that the proxy's words name.
-    async fn culprits(&self) -> Vec<&str> {
-        self.0.culprits.iter().map(|name| &**name).collect()
-    }
-
-    /// When.
-    async fn at(&self) -> Time {
-        Time(self.0.at)
     }
 }

@@ -102,7 +102,7 @@ pub use service_auth::{
 };
 pub use service_scheme::{Scheme, SchemeChange};
 pub use session::{Session, SessionId, SessionIdError};
-pub use snapshot::{NewSnapshot, SnapshotRecord, TypeRecord};
+pub use snapshot::{Answers, KeptRefusal, NewSnapshot, SnapshotRecord, TypeRecord};
 pub use text::{Line, LineError};
 pub use upstream_tls::{Pem, PemError, UpstreamTls, Verification};
 pub use user::{

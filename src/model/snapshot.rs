@@ -24,8 +24,42 @@ pub struct SnapshotRecord {
     pub cause: String,
     /// Who did it; none for the control plane itself.
     pub author: Option<UserId>,
+    /// What proxies made of it, as far as that was written down.
+    pub answers: Answers,
     /// When.
     pub created_at: DateTime<Utc>,
+}
+
+/// What proxies made of a snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// How many have taken all of it.
+    pub adopted: i32,
+    /// How many refuse some of it.
+    pub refused: i32,
+    /// The first refusal of something that it changed.
+    pub first_refusal: Option<KeptRefusal>,
+}
+
+/// A refusal as history keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptRefusal {
+    /// What the proxy calls itself.
+    pub node: String,
+    /// The type of what it refused, by its name.
+    pub resource_type: String,
+    /// The version that it refused.
+    pub version: String,
+    /// Its status code; not a stable one.
+    pub code: i32,
+    /// Its own words.
+    pub message: String,
+    /// The resources in the refused response.
+    pub resources: Vec<String>,
+    /// Those that its words name.
+    pub culprits: Vec<String>,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// What a snapshot holds of one type.

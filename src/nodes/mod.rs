@@ -6,6 +6,7 @@
 //! up, and where it does not, the latest state of every node that it missed.
 
 mod follow;
+mod rollouts;
 mod status;
 mod streams;
 
@@ -14,17 +15,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use marchproxy_xds::Event;
 use parking_lot::RwLock;
 use tokio::sync::broadcast;
 
-use crate::model::NodeGroupId;
+use crate::model::{NodeGroupId, Revision};
 
+use rollouts::Rollouts;
 use streams::{StreamId, Streams};
 
+pub use rollouts::{Convergence, FirstRefusal, Tally};
 pub use status::{
-    Cause, Matched, NodeChange, NodeId, NodeStatus, Refusal, Settled, Standing, TypeStatus,
+    Arrival, Cause, Matched, NodeChange, NodeId, NodeStatus, Refusal, Settled, Standing, TypeStatus,
 };
 pub use streams::StreamInfo;
 
@@ -76,6 +79,7 @@ struct Group {
     streams: HashMap<NodeId, Streams>,
     /// Those again, by what they call themselves and where they connect from.
     connected: HashMap<(String, SocketAddr), NodeId>,
+    rollouts: Rollouts,
     news: broadcast::Sender<NodeChange>,
 }
 
@@ -85,6 +89,7 @@ impl Default for Group {
             nodes: BTreeMap::new(),
             streams: HashMap::new(),
             connected: HashMap::new(),
+            rollouts: Rollouts::default(),
             news: broadcast::Sender::new(RING),
         }
     }
@@ -124,7 +129,8 @@ impl Nodes {
     /// node has connected; `status` is filled in with its identity here. One
     /// that went away before under the same name returns to its place; one that
     /// is still there stays, beside the new one.
-    pub fn connect(&self, mut status: NodeStatus, stream: StreamInfo) -> (Place, bool) {
+    pub fn connect(&self, arrival: Arrival, stream: StreamInfo) -> (Place, bool) {
+        let mut status = NodeStatus::from(arrival);
         let mut inner = self.inner.write();
         inner.last_stream += 1;
         let (id, of_group) = (inner.last_stream, status.group);
@@ -137,6 +143,8 @@ impl Nodes {
             .nodes
             .values()
             .find(|node| node.disconnected_at.is_some() && node.name == status.name);
+        // What it answered then counts once, even if it answers the same again.
+        status.answer = place.and_then(|node| node.answer);
         let node = place.map(|node| node.id);
         let node = node.unwrap_or_else(|| inner.next_id());
         status.id = node;
@@ -155,14 +163,16 @@ impl Nodes {
         if matches!(event, Event::Acked { .. } | Event::Nacked { .. }) {
             self.requests.fetch_add(1, Ordering::Relaxed);
         }
-        self.update(place, |streams, status| streams.observe(place.stream, event, status, now));
+        self.update(place, now, |streams, status| {
+            streams.observe(place.stream, event, status, now)
+        });
     }
 
     /// Takes note of a stream that has ended, and says whether its node has gone
     /// away with it.
     pub fn disconnect(&self, place: Place, now: DateTime<Utc>) -> bool {
         let mut is_gone = false;
-        self.update(place, |streams, status| {
+        self.update(place, now, |streams, status| {
             is_gone = streams.len() == 1;
             if is_gone {
                 status.disconnected_at = Some(now);
@@ -183,6 +193,7 @@ impl Nodes {
     fn update(
         &self,
         place: Place,
+        now: DateTime<Utc>,
         change: impl FnOnce(&mut Streams, &mut NodeStatus) -> Option<Cause>,
     ) {
         let mut inner = self.inner.write();
@@ -192,9 +203,51 @@ impl Nodes {
         let known = (group.streams.get_mut(&place.node), group.nodes.get_mut(&place.node));
         let (Some(streams), Some(status)) = known else { return };
         // Followers may still hold the last state: this is a copy then.
-        if let Some(cause) = change(streams, Arc::make_mut(status)) {
+        let known = Arc::make_mut(status);
+        if let Some(cause) = change(streams, known) {
+            group.rollouts.note(cause, known, now);
             let status = NodeStatus::clone(status);
             self.store(&mut inner, status, cause);
+        }
+    }
+
+    /// Takes note that `revision` of `group` is about to be published here.
+    pub fn publish(&self, group: NodeGroupId, revision: Revision, at: DateTime<Utc>) {
+        self.inner.write().groups.entry(group).or_default().rollouts.publish(revision, at);
+    }
+
+    /// How long a node took from the publication of `revision` until nothing was left
+    /// to do; none if it is not done, came later, or that is too long ago.
+    pub fn latency(&self, node: &NodeStatus, revision: Revision) -> Option<TimeDelta> {
+        self.inner.read().groups.get(&node.group)?.rollouts.latency(node, revision)
+    }
+
+    /// How long the nodes of a group took of late.
+    pub fn convergence(&self, group: NodeGroupId) -> Convergence {
+        let inner = self.inner.read();
+        inner.groups.get(&group).map_or_else(Convergence::default, |g| g.rollouts.convergence())
+    }
+
+    /// What nodes made of a revision and nobody has taken away yet.
+    pub fn tally(&self, group: NodeGroupId, revision: Revision) -> Tally {
+        let inner = self.inner.read();
+        inner.groups.get(&group).map_or_else(Tally::default, |g| g.rollouts.tally(revision))
+    }
+
+    /// Takes away what nodes made of revisions since the last time.
+    pub fn take_tallies(&self) -> Vec<(NodeGroupId, Revision, Tally)> {
+        let mut inner = self.inner.write();
+        let of_groups = inner.groups.iter_mut().flat_map(|(group, known)| {
+            let tallies = known.rollouts.take_tallies().into_iter();
+            tallies.map(|(revision, tally)| (*group, revision, tally))
+        });
+        of_groups.collect()
+    }
+
+    /// Takes back a tally that could not be kept.
+    pub fn return_tally(&self, group: NodeGroupId, revision: Revision, tally: Tally) {
+        if let Some(known) = self.inner.write().groups.get_mut(&group) {
+            known.rollouts.return_tally(revision, tally);
         }
     }
 
@@ -231,6 +284,13 @@ impl Nodes {
         let change = NodeChange { cause, node };
         group.news.send(change.clone()).ok();
         self.all.send(change).ok();
+    }
+}
+
+impl Place {
+    /// The node that the stream is of.
+    pub fn node(self) -> NodeId {
+        self.node
     }
 }
 

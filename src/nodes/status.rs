@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use marchproxy_xds::{Protocol, ResourceType};
 
 use crate::model::{NodeGroupId, Revision};
@@ -39,6 +39,8 @@ pub struct NodeStatus {
     pub types: BTreeMap<ResourceType, TypeStatus>,
     /// The newest revision at which nothing was left to do.
     pub settled: Option<Settled>,
+    /// The last revision that it was counted for, and whether it took all of it.
+    pub(super) answer: Option<(Revision, bool)>,
     /// The last thing that it refused, even if that is mended by now.
     pub last_refusal: Option<Arc<Refusal>>,
     /// The place of this state among the changes of all nodes.
@@ -148,6 +150,12 @@ pub struct NodeChange {
     pub node: Arc<NodeStatus>,
 }
 
+impl From<NodeId> for u64 {
+    fn from(id: NodeId) -> Self {
+        id.0
+    }
+}
+
 impl From<u64> for NodeId {
     fn from(id: u64) -> Self {
         Self(id)
@@ -157,6 +165,55 @@ impl From<u64> for NodeId {
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl TypeStatus {
+    /// How long it took to accept what it was sent last; none until it has.
+    pub fn latency(&self) -> Option<TimeDelta> {
+        let (sent_at, acked_at) = (self.sent_at?, self.acked_at?);
+        (self.acked_version == self.sent_version && acked_at >= sent_at).then(|| acked_at - sent_at)
+    }
+}
+
+/// What there is to say of a node before it has answered anything.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// What it calls itself.
+    pub name: String,
+    /// The group whose snapshots it is given.
+    pub group: NodeGroupId,
+    /// Why it is in that group.
+    pub matched: Matched,
+    /// Where it connects from.
+    pub peer: Option<SocketAddr>,
+    /// How it is talked to.
+    pub protocol: Protocol,
+    /// What software it is, and which version.
+    pub software: String,
+    /// Since when it is connected.
+    pub connected_at: DateTime<Utc>,
+}
+
+impl From<Arrival> for NodeStatus {
+    fn from(arrival: Arrival) -> Self {
+        let Arrival { name, group, matched, peer, protocol, software, connected_at } = arrival;
+        Self {
+            id: NodeId::default(),
+            name,
+            group,
+            matched,
+            peer,
+            protocol,
+            software,
+            connected_at,
+            disconnected_at: None,
+            types: BTreeMap::new(),
+            settled: None,
+            answer: None,
+            last_refusal: None,
+            change: 0,
+        }
     }
 }
 

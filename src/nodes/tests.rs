@@ -8,9 +8,8 @@ fn group(id: i32) -> NodeGroupId {
     id.try_into().unwrap()
 }
 
-fn node(name: &str, in_group: i32) -> NodeStatus {
-    NodeStatus {
-        id: NodeId::default(),
+fn node(name: &str, in_group: i32) -> Arrival {
+    Arrival {
         name: name.to_owned(),
         group: group(in_group),
         matched: Matched::Id,
@@ -18,17 +17,12 @@ fn node(name: &str, in_group: i32) -> NodeStatus {
         protocol: Protocol::Delta,
         software: String::new(),
         connected_at: Utc::now(),
-        disconnected_at: None,
-        types: BTreeMap::new(),
-        settled: None,
-        last_refusal: None,
-        change: 0,
     }
 }
 
 /// A node that calls itself `a`, on a connection from this port.
-fn peer(port: u16) -> NodeStatus {
-    NodeStatus { peer: Some(([127, 0, 0, 1], port).into()), ..node("a", 1) }
+fn peer(port: u16) -> Arrival {
+    Arrival { peer: Some(([127, 0, 0, 1], port).into()), ..node("a", 1) }
 }
 
 fn ads() -> StreamInfo {
@@ -165,7 +159,7 @@ fn streams_of_one_connection_are_one_node_until_the_last_has_ended() {
     let (listeners, is_new) = nodes.connect(peer(1), alone(LISTENER, &[]));
     assert!(!is_new);
     assert_eq!(clusters.node, listeners.node);
-    for other in [peer(2), NodeStatus { name: "b".to_owned(), ..peer(1) }, node("a", 1)] {
+    for other in [peer(2), Arrival { name: "b".to_owned(), ..peer(1) }, node("a", 1)] {
         let (place, is_new) = nodes.connect(other, alone(LISTENER, &[]));
         assert!(is_new && place.node != clusters.node);
     }
@@ -278,4 +272,69 @@ fn what_one_stream_refuses_another_neither_hides_nor_mends() {
     assert_eq!(message(), None);
     let last = nodes.find(a.node).unwrap().last_refusal.clone();
     assert_eq!(last.unwrap().message, "of b");
+}
+
+/// The tally of a revision of group 1: how many adopt it, how many refuse it, and who
+/// was the first to.
+fn tally(nodes: &Nodes, revision: i64) -> (i32, i32, Option<String>) {
+    let Tally { adopted, refused, first_refusal } = nodes.tally(group(1), revision.into());
+    (adopted, refused, first_refusal.map(|first| first.node))
+}
+
+#[test]
+fn answers_to_a_revision_are_counted_once_for_each_node() {
+    let nodes = Nodes::new();
+    let now = Utc::now();
+    let (a, _) = nodes.connect(node("a", 1), ads());
+    let (b, _) = nodes.connect(node("b", 1), ads());
+    nodes.observe(a, settled(1, &[]), now);
+    nodes.observe(a, settled(1, &[]), now);
+    nodes.observe(b, nacked(1), now);
+    nodes.observe(b, settled(1, &[ResourceType::Listener]), now);
+    assert_eq!(tally(&nodes, 1), (1, 1, Some("b".to_owned())));
+    // One that comes back with the same is not another one.
+    nodes.disconnect(a, now);
+    let (a, _) = nodes.connect(node("a", 1), ads());
+    nodes.observe(a, settled(1, &[]), now);
+    assert_eq!(tally(&nodes, 1).0, 1);
+    nodes.observe(b, settled(1, &[]), now);
+    assert_eq!(tally(&nodes, 1), (2, 0, Some("b".to_owned())));
+    nodes.observe(a, settled(2, &[]), now);
+    assert_eq!((tally(&nodes, 2).0, tally(&nodes, 3).0), (1, 0));
+
+    let taken = nodes.take_tallies();
+    assert_eq!(taken.len(), 2);
+    assert_eq!(tally(&nodes, 1), (0, 0, None));
+    nodes.observe(b, settled(2, &[]), now);
+    for (group, revision, tally) in taken {
+        nodes.return_tally(group, revision, tally);
+    }
+    assert_eq!(tally(&nodes, 1), (2, 0, Some("b".to_owned())));
+    assert_eq!(tally(&nodes, 2).0, 2);
+}
+
+#[test]
+fn the_time_that_a_node_takes_counts_from_the_publication() {
+    let nodes = Nodes::new();
+    let start = Utc::now();
+    let after = |millis| start + TimeDelta::milliseconds(millis);
+    let early = Arrival { connected_at: start, ..node("a", 1) };
+    let (a, _) = nodes.connect(early, ads());
+    nodes.publish(group(1), Revision::from(1_i64), after(10));
+    nodes.publish(group(1), Revision::from(2_i64), after(20));
+    nodes.publish(group(1), Revision::from(1_i64), after(25)); // no news
+    let late = Arrival { connected_at: after(30), ..node("b", 1) };
+    let (b, _) = nodes.connect(late, ads());
+    nodes.observe(b, settled(2, &[]), after(40));
+    nodes.observe(a, settled(2, &[]), after(50));
+    let latency = |place: Place, revision: i64| {
+        let node = nodes.find(place.node()).unwrap();
+        nodes.latency(&node, revision.into()).map(|time| time.num_milliseconds())
+    };
+    assert_eq!((latency(a, 1), latency(a, 2), latency(a, 3)), (Some(40), Some(30), None));
+    assert_eq!(latency(b, 2), None, "it came when that was out");
+    assert_eq!(latency(a, 0), None, "that may be forgotten");
+    let Convergence { samples, p50, p99 } = nodes.convergence(group(1));
+    assert_eq!((samples, p50.unwrap().num_milliseconds()), (2, 30));
+    assert_eq!(p99.unwrap().num_milliseconds(), 40);
 }

@@ -11,6 +11,7 @@ mod peers;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{self, MissedTickBehavior};
@@ -148,6 +149,7 @@ impl Publisher {
             None => snapshot,
         });
         let version = Arc::clone(snapshot.digest());
+        self.nodes.publish(group, revision, Utc::now());
         if self.hub.publish(Published::new(group, snapshot, state)) {
             tracing::info!(node_group.id = %group, %revision, %version, "published an xDS snapshot");
         }

@@ -71,7 +71,7 @@ impl XdsServer {
         }
         let app = Arc::new(app);
         let discovery = DiscoveryServer::new(Arc::clone(&app), stop.clone());
-        let discovery = discovery.with_settings(settings.clone());
+        let discovery = discovery.with_settings(settings.clone()).with_clients(app.clients());
         let clients = discovery.clients();
         let counted = middleware::from_fn_with_state(App::clone(&app), count);
         let routes = discovery.into_routes().into_axum_router().layer(counted);

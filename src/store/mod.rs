@@ -114,6 +114,12 @@ impl Store {
         Ok(tx)
     }
 
+    /// How many statements the database has answered.
+    #[cfg(test)]
+    pub fn statements(&self) -> u64 {
+        self.reader.pulse.count() + self.writer.pulse.count()
+    }
+
     /// Closes both pools, once what they are doing is done.
     pub async fn close(self) -> Result<()> {
         let close = async {

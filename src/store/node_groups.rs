@@ -29,6 +29,13 @@ impl Tx {
         node_group::Entity::find_by_id(i32::from(id)).one(&self.0).await?.map(parse).transpose()
     }
 
+    /// The groups of these ids, in any order.
+    pub async fn node_groups_by_id(&self, ids: &[NodeGroupId]) -> Result<Vec<NodeGroup>> {
+        let query = node_group::Entity::find()
+            .filter(node_group::Column::Id.is_in(ids.iter().map(|id| i32::from(*id))));
+        query.all(&self.0).await?.into_iter().map(parse).collect()
+    }
+
     /// The group of this name.
     pub async fn find_node_group(&self, name: &Name) -> Result<Option<NodeGroup>> {
         let query = node_group::Entity::find().filter(node_group::Column::Name.eq(name.as_str()));

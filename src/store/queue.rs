@@ -39,7 +39,15 @@ pub(super) struct Queue {
 
 /// When the database last answered.
 #[derive(Clone, Debug)]
-pub(super) struct Pulse(Arc<(Instant, AtomicU64)>);
+pub(super) struct Pulse(Arc<Beats>);
+
+#[derive(Debug)]
+struct Beats {
+    start: Instant,
+    /// When the last one was, in milliseconds since the start.
+    last: AtomicU64,
+    count: AtomicU64,
+}
 
 impl Queue {
     /// A queue for the connections of `db`, of which there are so many.
@@ -74,19 +82,27 @@ impl Queue {
 
 impl Pulse {
     fn new() -> Self {
-        Self(Arc::new((Instant::now(), AtomicU64::new(0))))
+        let (last, count) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Beats { start: Instant::now(), last, count }))
     }
 
     /// Takes note that the database has answered.
     pub(super) fn beat(&self) {
-        let (start, last) = &*self.0;
+        let Beats { start, last, count } = &*self.0;
+        count.fetch_add(1, Ordering::Relaxed);
         let now = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         last.fetch_max(now, Ordering::Relaxed);
     }
 
+    /// How often it has answered.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> u64 {
+        self.0.count.load(Ordering::Relaxed)
+    }
+
     /// How long ago it last did.
     fn since(&self) -> Duration {
-        let (start, last) = &*self.0;
+        let Beats { start, last, .. } = &*self.0;
         start.elapsed().saturating_sub(Duration::from_millis(last.load(Ordering::Relaxed)))
     }
 }

@@ -3,14 +3,14 @@
 use chrono::{DateTime, Utc};
 use marchproxy_schema::snapshot;
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Set,
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, ExprTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, Set, sea_query::Expr,
 };
 
 use super::Tx;
 use super::rows::{Row, to_json};
 use crate::error::{Error, Result};
-use crate::model::{NewSnapshot, NodeGroupId, Revision, SnapshotId, SnapshotRecord};
+use crate::model::{Answers, NewSnapshot, NodeGroupId, Revision, SnapshotId, SnapshotRecord};
 
 impl Tx {
     /// Keeps a snapshot in its group's history.
@@ -26,6 +26,9 @@ impl Tx {
             types: Set(to_json(&new.types)),
             cause: Set(new.cause),
             author_id: Set(new.author.map(i32::from)),
+            adopted: Set(0),
+            refused: Set(0),
+            first_refusal: Set(None),
             created_at: Set(now),
             ..Default::default()
         };
@@ -49,6 +52,35 @@ impl Tx {
         query.all(&self.0).await?.into_iter().map(parse).collect()
     }
 
+    /// Adds what more proxies made of a snapshot. Nothing, if it is forgotten by now.
+    pub async fn add_answers(
+        &self,
+        group: NodeGroupId,
+        revision: Revision,
+        more: &Answers,
+    ) -> Result<()> {
+        use snapshot::Column;
+        let add = |column: Column, more: i32| Expr::col(column).add(more);
+        let of_it = || {
+            snapshot::Entity::update_many()
+                .filter(Column::NodeGroupId.eq(i32::from(group)))
+                .filter(Column::Revision.eq(i64::from(revision)))
+        };
+        of_it()
+            .col_expr(Column::Adopted, add(Column::Adopted, more.adopted))
+            .col_expr(Column::Refused, add(Column::Refused, more.refused))
+            .exec(&self.0)
+            .await?;
+        if let Some(first) = &more.first_refusal {
+            of_it()
+                .col_expr(Column::FirstRefusal, Expr::value(to_json(first)))
+                .filter(Column::FirstRefusal.is_null())
+                .exec(&self.0)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// When the newest snapshot of all was made.
     pub async fn last_snapshot_at(&self) -> Result<Option<DateTime<Utc>>> {
         let newest = snapshot::Entity::find().order_by_desc(snapshot::Column::Id).one(&self.0);
@@ -59,7 +91,7 @@ impl Tx {
     #[cfg(test)]
     pub async fn set_version(&self, id: SnapshotId, version: &str) -> Result<()> {
         snapshot::Entity::update_many()
-            .col_expr(snapshot::Column::Version, sea_orm::sea_query::Expr::value(version))
+            .col_expr(snapshot::Column::Version, Expr::value(version))
             .filter(snapshot::Column::Id.eq(i32::from(id)))
             .exec(&self.0)
             .await?;
@@ -123,6 +155,11 @@ fn parse(row: snapshot::Model) -> Result<SnapshotRecord> {
         types: at.json("types", row.types)?,
         cause: row.cause,
         author: row.author_id.map(|id| at.parse("author_id", id)).transpose()?,
+        answers: Answers {
+            adopted: row.adopted,
+            refused: row.refused,
+            first_refusal: row.first_refusal.map(|v| at.json("first_refusal", v)).transpose()?,
+        },
         created_at: row.created_at,
     })
 }

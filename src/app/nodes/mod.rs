@@ -17,7 +17,9 @@ use crate::compile::{REST_BY, Sources, TYPES};
 use crate::error::{Error, Result};
 use crate::metrics::{self, Open, XdsEvent};
 use crate::model::{Name, NodeGroup, NodeGroupId};
-use crate::nodes::{Calls, Matched, NodeChange, NodeId, NodeStatus, Nodes, Place, StreamInfo};
+use crate::nodes::{
+    Arrival, Calls, Matched, NodeChange, NodeId, NodeStatus, Nodes, Place, StreamInfo,
+};
 use crate::store::Tx;
 
 /// Who a node is, as far as it has proved it.
@@ -113,7 +115,7 @@ impl App {
         let snapshots = snapshots.take_until(lease.ended()).boxed();
         let (name, peer) = (hello.node.id.clone(), hello.peer);
         let stream = StreamInfo::new(hello.service, &hello.names);
-        let (place, is_new) = self.0.nodes.connect(connected(hello, group.id, matched), stream);
+        let (place, is_new) = self.0.nodes.connect(arrival(hello, group.id, matched), stream);
         if is_new {
             announce(&group, matched, peer);
         }
@@ -323,11 +325,9 @@ fn group_in(node_id: &str) -> Option<NodeGroupId> {
     id.try_into().ok()
 }
 
-fn connected(hello: Hello, group: NodeGroupId, matched: Matched) -> NodeStatus {
+fn arrival(hello: Hello, group: NodeGroupId, matched: Matched) -> Arrival {
     let Hello { node, peer, protocol, .. } = hello;
-    let peer: Option<SocketAddr> = peer;
-    NodeStatus {
-        id: NodeId::default(),
+    Arrival {
         name: node.id,
         group,
         matched,
@@ -335,11 +335,6 @@ fn connected(hello: Hello, group: NodeGroupId, matched: Matched) -> NodeStatus {
         protocol,
         software: [node.user_agent, node.user_agent_version].join(" ").trim().to_owned(),
         connected_at: now(),
-        disconnected_at: None,
-        types: Default::default(),
-        settled: None,
-        last_refusal: None,
-        change: 0,
     }
 }
 
@@ -367,6 +362,13 @@ fn discreet(mut event: Event) -> Event {
         *message = UNTOLD.into();
     }
     event
+}
+
+impl Watcher {
+    /// The node that it watches.
+    pub fn node(&self) -> NodeId {
+        self.place.node()
+    }
 }
 
 impl Observer for Watcher {

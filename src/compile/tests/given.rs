@@ -14,17 +14,17 @@ use crate::model::{
 const EPOCH: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
 /// Parses what a test wrote down.
-pub(super) fn text<T: TryFrom<String, Error: Debug>>(text: &str) -> T {
+pub(in crate::compile) fn text<T: TryFrom<String, Error: Debug>>(text: &str) -> T {
     text.to_owned().try_into().unwrap()
 }
 
 /// Parses a number that a test wrote down.
-pub(super) fn number<T: TryFrom<i32, Error: Debug>>(number: i32) -> T {
+pub(in crate::compile) fn number<T: TryFrom<i32, Error: Debug>>(number: i32) -> T {
     number.try_into().unwrap()
 }
 
 /// A group with the listener that it has from the start, and nothing else.
-pub(super) fn state() -> DesiredState {
+pub(in crate::compile) fn state() -> DesiredState {
     let spec = NodeGroupSpec::named(text(NodeGroupSpec::DEFAULT_NAME));
     let group = NodeGroup {
         id: number(1),
@@ -51,17 +51,17 @@ pub(super) fn state() -> DesiredState {
 }
 
 /// The group with these services.
-pub(super) fn serving(services: impl Into<Vec<Service>>) -> DesiredState {
+pub(in crate::compile) fn serving(services: impl Into<Vec<Service>>) -> DesiredState {
     DesiredState { services: services.into(), ..state() }
 }
 
 /// The group with service 1, `api`, and these routes.
-pub(super) fn routing(routes: impl Into<Vec<Route>>) -> DesiredState {
+pub(in crate::compile) fn routing(routes: impl Into<Vec<Route>>) -> DesiredState {
     DesiredState { routes: routes.into(), ..serving([service(1, "api", &["10.0.0.1:80"])]) }
 }
 
 /// An HTTP service with these endpoints, as in `10.0.0.1:80`.
-pub(super) fn service(id: i32, name: &str, endpoints: &[&str]) -> Service {
+pub(in crate::compile) fn service(id: i32, name: &str, endpoints: &[&str]) -> Service {
     let spec = ServiceSpec {
         name: text(name),
         protocol: Protocol::Http(HttpVersion::Http1),
@@ -91,20 +91,20 @@ pub(super) fn service(id: i32, name: &str, endpoints: &[&str]) -> Service {
 }
 
 /// A TCP service with one endpoint.
-pub(super) fn tcp_service(id: i32, name: &str, endpoint: &str) -> Service {
+pub(in crate::compile) fn tcp_service(id: i32, name: &str, endpoint: &str) -> Service {
     let mut service = service(id, name, &[endpoint]);
     service.spec.protocol = Protocol::Tcp;
     service
 }
 
 /// An endpoint, as in `10.0.0.1:80`.
-pub(super) fn endpoint(endpoint: &str) -> Endpoint {
+pub(in crate::compile) fn endpoint(endpoint: &str) -> Endpoint {
     let (host, port) = endpoint.rsplit_once(':').unwrap();
     Endpoint { host: text(host), port: number(port.parse().unwrap()), weight: number(1) }
 }
 
 /// An HTTP listener on every IPv4 address.
-pub(super) fn listener(id: i32, name: &str, port: i32) -> Listener {
+pub(in crate::compile) fn listener(id: i32, name: &str, port: i32) -> Listener {
     let spec = ListenerSpec {
         name: text(name),
         address: "0.0.0.0".parse().unwrap(),
@@ -124,7 +124,7 @@ pub(super) fn listener(id: i32, name: &str, port: i32) -> Listener {
 }
 
 /// A certificate whose key is open; the pair is made up.
-pub(super) fn certificate(id: i32, name: &str) -> Certificate {
+pub(in crate::compile) fn certificate(id: i32, name: &str) -> Certificate {
     let key = rcgen::KeyPair::generate().unwrap();
     let params = rcgen::CertificateParams::new(["a.example".to_owned()]).unwrap();
     let pem = params.self_signed(&key).unwrap().pem();
@@ -152,14 +152,19 @@ pub(super) fn certificate(id: i32, name: &str) -> Certificate {
 }
 
 /// A TCP listener in front of one service.
-pub(super) fn tcp_listener(id: i32, name: &str, port: i32, service: i32) -> Listener {
+pub(in crate::compile) fn tcp_listener(id: i32, name: &str, port: i32, service: i32) -> Listener {
     let mut listener = listener(id, name, port);
     listener.spec.protocol = ListenerProtocol::Tcp(number(service));
     listener
 }
 
 /// A route of the default listener, for `a.example`.
-pub(super) fn route(id: i32, name: &str, path: PathMatch, action: RouteAction) -> Route {
+pub(in crate::compile) fn route(
+    id: i32,
+    name: &str,
+    path: PathMatch,
+    action: RouteAction,
+) -> Route {
     let spec = RouteSpec {
         name: text(name),
         listener: number(1),
@@ -181,7 +186,11 @@ pub(super) fn route(id: i32, name: &str, path: PathMatch, action: RouteAction) -
 }
 
 /// A mapping from these services, or whoever asks, to these.
-pub(super) fn mapping(id: i32, sources: Option<&[i32]>, destinations: &[i32]) -> Mapping {
+pub(in crate::compile) fn mapping(
+    id: i32,
+    sources: Option<&[i32]>,
+    destinations: &[i32],
+) -> Mapping {
     let these = |ids: &[i32]| Services::These(ids.iter().copied().map(number).collect());
     let spec = MappingSpec {
         name: text(&format!("m{id}")),
@@ -206,17 +215,17 @@ pub(super) fn mapping(id: i32, sources: Option<&[i32]>, destinations: &[i32]) ->
 }
 
 /// Every path that starts with this.
-pub(super) fn prefix(path: &str) -> PathMatch {
+pub(in crate::compile) fn prefix(path: &str) -> PathMatch {
     PathMatch::Prefix(text(path))
 }
 
 /// To these services, with these weights.
-pub(super) fn forward(backends: &[(i32, i32)]) -> Forward {
+pub(in crate::compile) fn forward(backends: &[(i32, i32)]) -> Forward {
     let backend = |(service, weight)| Backend { service: number(service), weight: number(weight) };
     Forward { backends: backends.iter().copied().map(backend).collect(), ..Forward::default() }
 }
 
 /// To service 1.
-pub(super) fn to_api() -> RouteAction {
+pub(in crate::compile) fn to_api() -> RouteAction {
     RouteAction::Forward(forward(&[(1, 1)]))
 }

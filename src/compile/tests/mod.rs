@@ -5,7 +5,7 @@
 
 mod certificates;
 mod errors;
-mod given;
+pub(super) mod given;
 mod golden;
 mod mappings;
 mod order;

@@ -2,11 +2,9 @@
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 
-use crate::error::Error;
-use crate::graphql::app_and_actor;
 use crate::graphql::global_id::GlobalId as _;
 use crate::graphql::listeners::ListenerObject;
-use crate::graphql::loaders::{Asked, Loaders};
+use crate::graphql::loaders;
 use crate::graphql::node_groups::NodeGroupObject;
 use crate::graphql::scalars::Time;
 use crate::graphql::services::ServiceObject;
@@ -147,18 +145,12 @@ impl RouteObject {
 
     /// The node group that it belongs to.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
-        let (app, actor) = app_and_actor(ctx)?;
-        Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
+        Ok(loaders::node_group(ctx, self.0.group).await?)
     }
 
     /// The listener whose requests it looks at.
     async fn listener(&self, ctx: &Context<'_>) -> Result<ListenerObject> {
-        let (_, actor) = app_and_actor(ctx)?;
-        let asked = Asked { actor: actor.clone(), key: self.0.spec.listener };
-        let loaded = ctx.data_unchecked::<Loaders>().0.load_one(asked).await;
-        let listener = loaded.map_err(Error::internal)?;
-        let gone = || Error::not_found("listener", self.0.spec.listener);
-        Ok(ListenerObject(listener.ok_or_else(gone)?))
+        Ok(loaders::listener(ctx, self.0.spec.listener).await?)
     }
 
     /// Which hosts.
@@ -273,12 +265,7 @@ impl ForwardObject {
 impl BackendObject {
     /// The service.
     async fn service(&self, ctx: &Context<'_>) -> Result<ServiceObject> {
-        let (_, actor) = app_and_actor(ctx)?;
-        let asked = Asked { actor: actor.clone(), key: self.0.service };
-        let loaded = ctx.data_unchecked::<Loaders>().0.load_one(asked).await;
-        let service = loaded.map_err(Error::internal)?;
-        let gone = || Error::not_found("service", self.0.service);
-        Ok(ServiceObject(service.ok_or_else(gone)?))
+        Ok(loaders::service(ctx, self.0.service).await?)
     }
 
     /// 0 to 10000, relative to the other backends.

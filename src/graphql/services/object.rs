@@ -3,8 +3,8 @@
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 
 use crate::app::envoy_cluster;
-use crate::graphql::app_and_actor;
 use crate::graphql::global_id::GlobalId as _;
+use crate::graphql::loaders;
 use crate::graphql::node_groups::NodeGroupObject;
 use crate::graphql::scalars::Time;
 use crate::model::{HttpVersion, Line, Protocol, Service, Verification};
@@ -123,8 +123,7 @@ impl ServiceObject {
 
     /// The node group that it belongs to.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
-        let (app, actor) = app_and_actor(ctx)?;
-        Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
+        Ok(loaders::node_group(ctx, self.0.group).await?)
     }
 
     /// What it speaks.

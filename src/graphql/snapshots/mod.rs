@@ -7,13 +7,15 @@ use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
 use super::app_and_actor;
 use super::global_id::{GlobalId as _, optional};
+use super::nacks::FirstNackObject;
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
 use super::scalars::{Time, int};
 use super::xds_nodes::XdsTypeEnum;
 use crate::compile::TYPES;
 use crate::error::Error;
-use crate::model::{Invalid, NodeGroupId, Revision, SnapshotId, SnapshotRecord};
+use crate::graphql::loaders;
+use crate::model::{Answers, Invalid, NodeGroupId, Revision, SnapshotId, SnapshotRecord};
 use marchproxy_xds::ResourceType;
 
 pub(super) use rollback::SnapshotMutation;
@@ -122,8 +124,7 @@ impl SnapshotObject {
 
     /// The node group that it belongs to.
     async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
-        let (app, actor) = app_and_actor(ctx)?;
-        Ok(NodeGroupObject(app.node_group(actor, self.0.group).await?))
+        Ok(loaders::node_group(ctx, self.0.group).await?)
     }
 
     /// A hash of its content.
@@ -160,6 +161,23 @@ impl SnapshotObject {
         content::resources(ctx, &self.0, of, Slice::parse(first, after.as_deref())?).await
     }
 
+    /// How many proxies have taken all of it, over time; one that comes back to another
+    /// instance of the control plane may count again.
+    async fn adopted(&self, ctx: &Context<'_>) -> Result<i32> {
+        Ok(self.answers(ctx)?.adopted)
+    }
+
+    /// How many proxies came to refuse some of it.
+    async fn refused(&self, ctx: &Context<'_>) -> Result<i32> {
+        Ok(self.answers(ctx)?.refused)
+    }
+
+    /// The first refusal of something that it changed; null if there was none.
+    async fn first_nack(&self, ctx: &Context<'_>) -> Result<Option<FirstNackObject>> {
+        let first = self.answers(ctx)?.first_refusal;
+        Ok(first.and_then(|kept| FirstNackObject::new(self.0.group, self.0.revision, kept)))
+    }
+
     /// What was done, for instance `create service api`.
     async fn cause(&self) -> &str {
         &self.0.cause
@@ -180,5 +198,12 @@ impl SnapshotObject {
     /// When it was made.
     async fn created_at(&self) -> Time {
         Time(self.0.created_at)
+    }
+}
+
+impl SnapshotObject {
+    fn answers(&self, ctx: &Context<'_>) -> Result<Answers> {
+        let (app, actor) = app_and_actor(ctx)?;
+        Ok(app.answers(actor, &self.0)?)
     }
 }

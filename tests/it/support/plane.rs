@@ -130,6 +130,33 @@ impl Plane {
         self.wait_until_healthy().await;
     }
 
+    /// Has the server stop in its time, and starts it again.
+    pub(crate) async fn restart_gently(&mut self) {
+        assert!(self.terminate().success());
+        self.start_again().await;
+    }
+
+    /// Waits until the proxy that calls itself `name` has nothing left to do.
+    pub(crate) async fn wait_until_settled(&self, name: &str) {
+        let query = "{ xdsNodes { nodeId connected revision } snapshot { revision } }";
+        eventually(&format!("{name} has settled"), async || {
+            let data = self.ask(query, json!({})).await.data();
+            let nodes = data["xdsNodes"].as_array().unwrap();
+            let settled = nodes.iter().any(|node| {
+                node["nodeId"] == name && node["revision"] == data["snapshot"]["revision"]
+            });
+            if settled { Ok(()) } else { Err(data.to_string()) }
+        })
+        .await;
+    }
+
+    /// The URL of its database.
+    pub(crate) fn database(&self) -> String {
+        let said = self.settings.iter().find(|(name, _)| *name == "DATABASE_URL");
+        let file = || format!("sqlite://{}/data/marchproxy.db", self.dir.path().display());
+        said.map_or_else(file, |(_, url)| url.clone())
+    }
+
     /// Asks GraphQL as the administrator.
     pub(crate) async fn ask(&self, query: &str, variables: Value) -> Answer {
         self.ask_as(Some(&format!("Bearer {}", self.token)), query, variables).await
@@ -204,7 +231,7 @@ impl Plane {
                {mutation}(input: $input, waitFor: $wait) {{
                  {noun} revision version
                  rollout {{ outcome total acked nacked pending
-                   nodes {{ standing node {{ nodeId }} nack {{ type message culprits }} }} }}
+                   nodes {{ standing node {{ nodeId }} nack {{ type message culprits {{ resourceName field object {{ __typename id }} }} }} }} }}
                }}
              }}"
         );
