@@ -5,7 +5,6 @@ use futures_util::stream::{Stream, StreamExt as _};
 
 use super::app_and_actor;
 use super::global_id::optional;
-use super::loaders;
 use super::node_groups::NodeGroupObject;
 use super::rollout::Rollout;
 use super::scalars::int;
@@ -113,9 +112,9 @@ fn counted<S: Stream>(subscription: S) -> impl Stream<Item = S::Item> + use<S> {
 /// A snapshot that a node group's proxies are being given.
 #[Object]
 impl SnapshotPublished {
-    /// Whose proxies.
-    async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
-        Ok(loaders::node_group(ctx, self.0.group).await?)
+    /// Whose proxies, as it was when this was compiled.
+    async fn node_group(&self) -> NodeGroupObject {
+        NodeGroupObject(self.0.node_group().clone())
     }
 
     /// A hash of the snapshot's content.

@@ -16,7 +16,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use self::variants::{ClusterNames, Variants};
 use crate::compile::Sources;
 use crate::error::Result;
-use crate::model::{DesiredState, NodeGroupId, Revision};
+use crate::model::{DesiredState, NodeGroup, NodeGroupId, Revision};
 
 mod variants;
 
@@ -30,6 +30,8 @@ pub struct Published {
     pub group: NodeGroupId,
     /// What they are given, if they use ADS.
     pub snapshot: Arc<Snapshot>,
+    /// What that was made of.
+    state: Arc<DesiredState>,
     /// What the others are given.
     variants: Arc<Variants>,
 }
@@ -58,7 +60,13 @@ impl Default for Topic {
 impl Published {
     /// The snapshot that `state`, the desired state of `group`, comes to over ADS.
     pub fn new(group: NodeGroupId, snapshot: Arc<Snapshot>, state: Arc<DesiredState>) -> Self {
-        Self { group, snapshot, variants: Arc::new(Variants::new(state)) }
+        let variants = Arc::new(Variants::new(Arc::clone(&state)));
+        Self { group, snapshot, state, variants }
+    }
+
+    /// The group itself, as it was then.
+    pub fn node_group(&self) -> &NodeGroup {
+        &self.state.group
     }
 
     fn revision(&self) -> Revision {

@@ -22,7 +22,7 @@ pub(super) struct Raw(WebSocketStream<MaybeTlsStream<TcpStream>>);
 impl Raw {
     /// Connects with these headers; the status if that is refused.
     async fn connect(plane: &Plane, headers: &[(&'static str, &str)]) -> Result<Self, u16> {
-        let url = format!("ws://127.0.0.1:{}/graphql/ws", plane.http_port());
+        let url = plane.socket_url();
         let mut request = url.into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
@@ -138,7 +138,7 @@ async fn only_the_protocol_that_is_spoken_is_taken() {
     let mut raw = Raw::connect(&plane, &[]).await.unwrap();
     assert_eq!(raw.closed().await.0, 4406);
     for offered in ["graphql-ws", "foo"] {
-        let url = format!("ws://127.0.0.1:{}/graphql/ws", plane.http_port());
+        let url = plane.socket_url();
         let mut request = url.into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", offered.parse().unwrap());
         let refused = tokio_tungstenite::connect_async(request).await;

@@ -150,6 +150,11 @@ impl Plane {
         .await;
     }
 
+    /// Where its subscriptions are.
+    pub(crate) fn socket_url(&self) -> String {
+        format!("ws://127.0.0.1:{}/graphql/ws", self.http)
+    }
+
     /// The URL of its database.
     pub(crate) fn database(&self) -> String {
         let said = self.settings.iter().find(|(name, _)| *name == "DATABASE_URL");
