@@ -287,6 +287,8 @@ operations! {
     /// Fetches a certificate anew.
     RenewCertificate: EDIT, ["Mutation.renewCertificate"], ["renew_certificate", "batch_renew_certificates"];
 
+    /// Finds things by their names, as far as they may be seen.
+    ListByName: SEEN, ["Query.search"], [];
     /// Lists the nodes.
     ListNodes: SEEN, ["Query.xdsNodes"], [];
     /// Sees a node.

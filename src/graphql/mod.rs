@@ -30,6 +30,7 @@ mod proxies;
 mod rollout;
 mod routes;
 mod scalars;
+mod search;
 mod services;
 mod sign_in;
 mod snapshots;
@@ -66,6 +67,7 @@ const MOST_DIRECTIVES: usize = 50;
 #[graphql(name = "Query")]
 pub struct Query(
     node::NodeQuery,
+    search::SearchQuery,
     sign_in::SignInQuery,
     users::UserQuery,
     api_tokens::ApiTokenQuery,

@@ -6,6 +6,7 @@ use super::app_and_actor;
 use super::certificates::CertificateObject;
 use super::global_id::{GlobalId, type_of};
 use super::listeners::ListenerObject;
+use super::loaders;
 use super::mappings::MappingObject;
 use super::node_groups::NodeGroupObject;
 use super::proxies::ProxyObject;
@@ -14,7 +15,7 @@ use super::services::ServiceObject;
 use super::snapshots::SnapshotObject;
 use super::users::UserObject;
 use super::xds_nodes::XdsNodeObject;
-use crate::app::App;
+use crate::app::{App, Found};
 use crate::auth::Actor;
 use crate::error::Error;
 use crate::model::{
@@ -125,4 +126,19 @@ async fn user(app: &App, actor: &Actor, id: UserId) -> Result<crate::model::User
 
 fn parse<T: GlobalId>(id: &ID, field: &str) -> Result<T, Invalid> {
     T::parse(id, field)
+}
+
+/// What was found, unless it is gone since.
+pub(super) async fn found(ctx: &Context<'_>, found: Found) -> Result<Option<NodeObject>, Error> {
+    let (app, actor) = app_and_actor(ctx).map_err(|_| Error::Forbidden)?;
+    Ok(match found {
+        Found::NodeGroup(id) => Some(loaders::node_group(ctx, id).await?.into()),
+        Found::Service(id) => loaders::find_service(ctx, id).await?.map(Into::into),
+        Found::Listener(id) => Some(loaders::listener(ctx, id).await?.into()),
+        Found::Certificate(id) => Some(loaders::certificate(ctx, id).await?.into()),
+        Found::Route(id) => Some(RouteObject(app.route(actor, id).await?).into()),
+        Found::Mapping(id) => Some(MappingObject(app.mapping(actor, id).await?).into()),
+        Found::Proxy(id) => Some(ProxyObject(app.proxy(actor, id).await?).into()),
+        Found::Node(id) => app.find_node(actor, id)?.map(|node| XdsNodeObject(node).into()),
+    })
 }

@@ -29,6 +29,7 @@ mod queue;
 mod restore;
 mod routes;
 mod rows;
+mod search;
 mod service_secrets;
 mod services;
 mod sessions;
@@ -47,6 +48,7 @@ use crate::model::Revision;
 
 pub use certificates::{CertificateFilter, KeptPair};
 pub use legacy::LegacyRows;
+pub use search::{Named, Within};
 pub use service_secrets::KeptSecret;
 pub use url::{DatabaseUrl, DatabaseUrlError, PostgresUrl};
 

@@ -37,6 +37,7 @@ mod rest_mappings;
 mod rest_proxies;
 mod rest_root;
 mod rest_services;
+mod search;
 mod seed_readme;
 mod separate;
 mod start;
