@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::support::{Envoy, Plane, Protocol, Traffic, Upstream, eventually};
+use crate::support::{Authority, Envoy, Plane, Protocol, Traffic, Upstream, eventually, free_port};
 use crate::traffic::in_both_protocols;
 
 in_both_protocols! {
@@ -25,15 +25,16 @@ async fn roll_back(plane: &Plane, to: &Value, current: &Value) -> Value {
     plane.ask(query, json!({ "input": input })).await.data()["rollback"].clone()
 }
 
-/// The clusters, endpoints, listeners and routes of a snapshot, by name.
+/// What a snapshot holds, by type and name.
 async fn stored(plane: &Plane, id: &Value) -> BTreeMap<String, Value> {
     let query = "query($id: ID!) { snapshot(id: $id) {
         resources(first: 200) { nodes { type name json } } } }";
     let data = plane.ask(query, json!({ "id": id })).await.data();
     let nodes = data["snapshot"]["resources"]["nodes"].as_array().unwrap().clone();
-    let held = ["CLUSTER", "ENDPOINT", "LISTENER", "ROUTE"];
-    let nodes = nodes.into_iter().filter(|node| held.iter().any(|held| node["type"] == *held));
-    nodes.map(|node| (format!("{} {}", node["type"], node["name"]), node["json"].clone())).collect()
+    nodes
+        .into_iter()
+        .map(|node| (format!("{} {}", node["type"], node["name"]), node["json"].clone()))
+        .collect()
 }
 
 /// What an Envoy holds, under the same names, of all but what its bootstrap gave it.
@@ -57,21 +58,80 @@ fn held(dump: &Value) -> BTreeMap<String, Value> {
             let routes = routes["route_config"].clone();
             held.insert(format!("\"ROUTE\" {}", routes["name"]), routes);
         }
+        for secret in all("dynamic_active_secrets") {
+            let secret = secret["secret"].clone();
+            held.insert(format!("\"SECRET\" {}", secret["name"]), secret);
+        }
     }
     held
 }
 
-/// Endpoints as an Envoy writes them: by what it did with them, not as they came.
-fn without_endpoints(held: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
-    held.into_iter().filter(|(name, _)| !name.starts_with("\"ENDPOINT\"")).collect()
+/// The resources as both sides show them. An Envoy adds to endpoints what it takes for
+/// granted, and both hide a private key in ways of their own.
+fn normalised(resources: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    let normalise = |(name, mut json): (String, Value)| {
+        if name.starts_with("\"SECRET\"") && json.pointer("/tls_certificate/private_key").is_some()
+        {
+            json["tls_certificate"]["private_key"] = json!("hidden");
+        }
+        let json = if name.starts_with("\"ENDPOINT\"") { without_defaults(json) } else { json };
+        (name, json)
+    };
+    resources.into_iter().map(normalise).collect()
+}
+
+fn without_defaults(json: Value) -> Value {
+    let taken_for_granted = |name: &str, value: &Value| {
+        *value == json!({})
+            || (name == "health_status" && value == "HEALTHY")
+            || (name == "policy" && *value == json!({ "overprovisioning_factor": 140 }))
+    };
+    match json {
+        Value::Object(fields) => {
+            let fields = fields.into_iter().map(|(name, value)| (name, without_defaults(value)));
+            Value::Object(fields.filter(|(name, value)| !taken_for_granted(name, value)).collect())
+        }
+        Value::Array(items) => items.into_iter().map(without_defaults).collect(),
+        leaf @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => leaf,
+    }
+}
+
+/// What an Envoy's runtime is set to by the control plane, as texts.
+async fn runtime(envoy: &Envoy) -> BTreeMap<String, String> {
+    let shown: Value = serde_json::from_str(&envoy.admin("/runtime").await.unwrap()).unwrap();
+    let layers = shown["layers"].as_array().unwrap();
+    let ours = layers.iter().position(|layer| layer == "marchproxy_runtime").unwrap();
+    let entries = shown["entries"].as_object().unwrap().iter();
+    let set = entries.filter_map(|(key, entry)| {
+        let value = entry["layer_values"][ours].as_str().filter(|value| !value.is_empty())?;
+        Some((key.clone(), value.to_owned()))
+    });
+    set.collect()
+}
+
+/// A value of the runtime as an Envoy writes it.
+fn plain(value: &Value) -> String {
+    match (value.as_str(), value.as_f64()) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(number)) => number.to_string(), // 7, not 7.0
+        (None, None) => value.to_string(),
+    }
 }
 
 async fn holds(plane: &Plane, envoy: &Envoy, id: &Value) {
-    let want = without_endpoints(stored(plane, id).await);
-    assert!(want.len() >= 3, "{want:?}");
+    let mut want = stored(plane, id).await;
+    let layer = want.remove("\"RUNTIME\" \"marchproxy_runtime\"").unwrap_or_default();
+    let layer = layer["layer"].as_object().cloned().unwrap_or_default().into_iter();
+    let layer: BTreeMap<_, _> = layer.map(|(key, value)| (key, plain(&value))).collect();
+    let want = normalised(want);
+    assert!(want.len() >= 6, "{want:?}");
     eventually("the Envoy holds what is stored", async || {
-        let got = without_endpoints(held(&envoy.config_dump().await));
-        if got == want { Ok(()) } else { Err(format!("{got:#?}\nis not\n{want:#?}")) }
+        let got = normalised(held(&envoy.config_dump().await));
+        if got != want {
+            return Err(format!("{got:#?}\nis not\n{want:#?}"));
+        }
+        let got = runtime(envoy).await;
+        if got == layer { Ok(()) } else { Err(format!("{got:?} is not {layer:?}")) }
     })
     .await;
 }
@@ -90,12 +150,30 @@ async fn three_versions_and_back_to_the_first_and_forward_again(protocol: Protoc
     let envoy = Envoy::start(&plane, protocol).await;
     let all = || json!({ "nodes": "ALL", "timeoutMs": 20000 });
     let hello = plane.create_service("hello", one.port()).await;
+    // Something of each type, a secret and an authority among them.
+    let authority = Authority::new();
+    let pair = authority.server();
+    let upload = "mutation($input: UploadCertificateInput!) {
+        uploadCertificate(input: $input) { certificate { id } } }";
+    let input = json!({ "name": "front", "certData": pair.certificate, "keyData": pair.key });
+    let made = plane.ask(upload, json!({ "input": input })).await.data();
+    let certificate = made["uploadCertificate"]["certificate"]["id"].clone();
+    let input = json!({ "name": "secure", "address": "127.0.0.1", "port": free_port(),
+        "certificate": certificate });
+    plane.change_and_wait("createListener", "CreateListenerInput", input, all()).await;
+    let input = json!({ "name": "safe", "ipFqdn": "127.0.0.1", "port": two.port(),
+        "tls": { "sni": "up.example", "caPem": authority.pem } });
+    plane.change_and_wait("createService", "CreateServiceInput", input, all()).await;
     let first = (newest(&plane).await, configured(&plane).await);
     let traffic = Traffic::start_many(plane.listener, "hello", 2);
 
     let input = json!({ "id": hello, "port": two.port() });
     plane.change_and_wait("updateService", "UpdateServiceInput", input, all()).await;
     plane.create_service("more", two.port()).await;
+    let group = plane.ask("{ nodeGroup { id } }", json!({})).await.data()["nodeGroup"].clone();
+    let input = json!({ "id": group["id"],
+        "runtime": [{ "key": "upstream.healthy_panic_threshold", "value": "7" }] });
+    plane.change_and_wait("updateNodeGroup", "UpdateNodeGroupInput", input, all()).await;
     let second = (newest(&plane).await, configured(&plane).await);
     // Now it is a route that answers, and to another service: the first one goes.
     let next = plane.create_service("next", one.port()).await;
