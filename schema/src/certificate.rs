@@ -43,6 +43,9 @@ pub struct Model {
     pub tried_at: Option<DateTimeUtc>,
     /// The user who made it.
     pub created_by: Option<i32>,
+    /// Labels, as `;key=value;key=value;`; empty without any.
+    #[sea_orm(column_type = "Text")]
+    pub labels: String,
     /// The group's revision at which it was last changed.
     pub revision: i64,
     /// When it was made.

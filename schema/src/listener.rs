@@ -23,6 +23,9 @@ pub struct Model {
     pub certificate_id: Option<i32>,
     /// Whether it is the group's first.
     pub is_default: bool,
+    /// Labels, as `;key=value;key=value;`; empty without any.
+    #[sea_orm(column_type = "Text")]
+    pub labels: String,
     /// The group's revision at which it was last changed.
     pub revision: i64,
     /// When it was made.

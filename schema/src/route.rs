@@ -27,6 +27,9 @@ pub struct Model {
     pub headers: Json,
     /// What happens to a request; the services stand in `route_backend` too.
     pub action: Json,
+    /// Labels, as `;key=value;key=value;`; empty without any.
+    #[sea_orm(column_type = "Text")]
+    pub labels: String,
     /// The group's revision at which it was last changed.
     pub revision: i64,
     /// When it was made.

@@ -51,6 +51,9 @@ pub struct Model {
     pub metadata: Option<Json>,
     /// The user who made it, if that is known; they may be gone since.
     pub created_by: Option<i32>,
+    /// Labels, as `;key=value;key=value;`; empty without any.
+    #[sea_orm(column_type = "Text")]
+    pub labels: String,
     /// The group's revision at which it was last changed.
     pub revision: i64,
     /// When it was made.

@@ -10,10 +10,11 @@ use super::audit::Note;
 use super::{App, By, Change, Edit, check_revision, now};
 use crate::auth::{Actor, Operation, Scope};
 use crate::error::{Error, Result};
+use crate::model::Labelled;
 use crate::model::Revision;
 use crate::model::{
     Certificate, CertificateChange, CertificateId, CertificateSource, CertificateSpec, KeyPair,
-    KeyPairPart, NodeGroupId, Page, Window,
+    KeyPairPart, NodeGroupId, Window,
 };
 use crate::store::{CertificateFilter, KeptPair};
 
@@ -73,7 +74,7 @@ impl App {
         &self,
         actor: &Actor,
         group: NodeGroupId,
-        page: Page,
+        page: impl Into<Labelled>,
     ) -> Result<Vec<Certificate>> {
         let tx = self.look(actor, Operation::ReadCertificate, group).await?;
         tx.certificates(group, page).await
@@ -379,6 +380,7 @@ mod tests {
     async fn one_instance_renews_at_a_time_and_the_key_is_kept_sealed() {
         let (app, admin, _dir) = app_that_keeps(10).await;
         let spec = CertificateSpec {
+            labels: Default::default(),
             name: "web".to_owned().try_into().unwrap(),
             description: String::new(),
             source: CertificateSource::Upload,

@@ -6,6 +6,7 @@ use super::audit::Note;
 use super::{App, By, Change, Edit, setup};
 use crate::auth::Operation;
 use crate::error::{Error, Result};
+use crate::model::Labels;
 use crate::model::{
     Backend, CertificateSource, CertificateSpec, DesiredState, Forward, HostPattern, Invalid,
     KeyPair, ListenerProtocol, Name, NodeGroup, NodeGroupId, PathMatch, RenewBefore, Revision,
@@ -156,6 +157,7 @@ impl Edit<'_> {
     ) -> Result<()> {
         let known = is.certificates.iter().find(|known| known.spec.name == name);
         let spec = CertificateSpec {
+            labels: Labels::NONE,
             name,
             description: String::new(),
             source: CertificateSource::Upload,
@@ -202,6 +204,7 @@ impl ContentRoute {
             ..Default::default()
         };
         let spec = RouteSpec {
+            labels: Labels::NONE,
             name: self.name,
             listener,
             hosts: self.hosts,

@@ -4,7 +4,7 @@ use super::audit::Note;
 use super::{App, Change, Edit, check_revision};
 use crate::auth::{Actor, Operation};
 use crate::error::{Error, Result};
-use crate::model::Page;
+use crate::model::Labelled;
 use crate::model::Revision;
 use crate::model::{
     Invalid, Listener, ListenerChange, ListenerId, ListenerProtocol, ListenerSpec, NodeGroupId,
@@ -26,7 +26,7 @@ impl App {
         &self,
         actor: &Actor,
         group: NodeGroupId,
-        page: Page,
+        page: impl Into<Labelled>,
     ) -> Result<Vec<Listener>> {
         let tx = self.look(actor, Operation::ListListeners, group).await?;
         tx.listeners(group, page).await

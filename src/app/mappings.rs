@@ -4,9 +4,10 @@ use super::audit::Note;
 use super::{App, Change, Edit, check_revision};
 use crate::auth::{Actor, Operation, Scope};
 use crate::error::{Error, Result};
+use crate::model::Labelled;
 use crate::model::Revision;
 use crate::model::{Invalid, Mapping, MappingChange, MappingId, MappingSpec, NodeGroupId};
-use crate::model::{Listed, Page, Window};
+use crate::model::{Listed, Window};
 
 /// A mapping to be made.
 #[derive(Clone, Debug)]
@@ -23,7 +24,7 @@ impl App {
         &self,
         actor: &Actor,
         group: NodeGroupId,
-        page: Page,
+        page: impl Into<Labelled>,
     ) -> Result<Vec<Mapping>> {
         let tx = self.look(actor, Operation::ReadMapping, group).await?;
         tx.mappings(group, page).await

@@ -35,6 +35,7 @@ async fn create_route(app: &App, route: &str, services: &[ServiceId]) -> crate::
     let backends =
         services.iter().map(|service| crate::model::Backend { service: *service, weight });
     let new = NewRoute {
+        labels: Default::default(),
         group: None,
         listener: None,
         name: name(route),

@@ -4,12 +4,12 @@ use super::audit::Note;
 use super::{App, Change, Edit, check_revision};
 use crate::auth::{Actor, Operation};
 use crate::error::{Error, Result};
-use crate::model::Page;
 use crate::model::Revision;
 use crate::model::{
     Forward, HeaderMatch, HostPattern, HttpMethod, Invalid, ListenerId, ListenerProtocol, Name,
     NodeGroupId, PathMatch, Protocol, Route, RouteAction, RouteChange, RouteId, RouteSpec,
 };
+use crate::model::{Labelled, Labels};
 
 /// A route to be made; see [`RouteSpec`].
 #[derive(Clone, Debug)]
@@ -25,6 +25,7 @@ pub struct NewRoute {
     pub methods: Vec<HttpMethod>,
     pub headers: Vec<HeaderMatch>,
     pub priority: i32,
+    pub labels: Labels,
     pub action: RouteAction,
 }
 
@@ -34,7 +35,7 @@ impl App {
         &self,
         actor: &Actor,
         group: NodeGroupId,
-        page: Page,
+        page: impl Into<Labelled>,
     ) -> Result<Vec<Route>> {
         let tx = self.look(actor, Operation::ListRoutes, group).await?;
         tx.routes(group, page).await
@@ -61,6 +62,7 @@ impl App {
             None => edit.default_listener().await?,
         };
         let spec = RouteSpec {
+            labels: new.labels,
             name: new.name,
             listener,
             hosts: new.hosts,

@@ -5,6 +5,7 @@ use super::{App, Change, Edit, check_revision};
 use crate::auth::{Actor, Operation, Scope, ServiceSecret};
 use crate::compile::names;
 use crate::error::{Error, Result};
+use crate::model::Labelled;
 use crate::model::Revision;
 use crate::model::{
     AuthKind, Invalid, NodeGroupId, SecretAuth, Service, ServiceChange, ServiceId, ServiceSpec,
@@ -41,8 +42,9 @@ impl App {
         &self,
         actor: &Actor,
         group: NodeGroupId,
-        page: Page,
+        page: impl Into<Labelled>,
     ) -> Result<Vec<Service>> {
+        let page = page.into();
         let tx = self.look(actor, Operation::ListServices, Scope::Everywhere).await?;
         if actor.sees_group(group) {
             return tx.services(group, page).await;
@@ -50,6 +52,8 @@ impl App {
         let mut services = tx.services_by_id(&actor.services_in(group).collect::<Vec<_>>()).await?;
         services.retain(|service| actor.sees_service(service));
         services.sort_by_key(|service| service.id);
+        services.retain(|service| service.spec.labels.have(&page.labels));
+        let page = page.page;
         services.retain(|service| i32::from(service.id) > page.after);
         services.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
         Ok(services)

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use super::{Retention, compiled, now, record};
 use crate::auth::{Passwords, Sealer};
 use crate::error::{Error, Result};
+use crate::model::Labels;
 use crate::model::{
     ListenerProtocol, ListenerSpec, NodeGroupId, NodeGroupSpec, Page, Role, UserSpec, Username,
 };
@@ -128,6 +129,7 @@ async fn catch_up(
 /// The listener that each group has from the start.
 pub(super) fn default_listener() -> ListenerSpec {
     ListenerSpec {
+        labels: Labels::NONE,
         name: ListenerSpec::DEFAULT_NAME.to_owned().try_into().expect("a good name"),
         address: std::net::Ipv4Addr::UNSPECIFIED.into(),
         port: ListenerSpec::DEFAULT_PORT.try_into().expect("a good port"),

@@ -6,6 +6,7 @@ use chrono::Utc;
 use super::app_and_actor;
 use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
 use super::global_id::{GlobalId as _, optional};
+use super::labels::{self, LabelInput, LabelObject};
 use super::loaders;
 use super::node_groups::{NodeGroupObject, text};
 use super::page::{Paged, Slice};
@@ -13,6 +14,7 @@ use super::parse::{in_input, number};
 use super::payload::{answer, answer_or, payloads};
 use super::scalars::{Time, int};
 use crate::app::NewCertificate;
+use crate::model::Labelled;
 use crate::model::{
     At as _, Certificate, CertificateChange, CertificateId, CertificateSource, CertificateSpec,
     InfisicalPlace, Invalid, KeyPair, NodeGroupId, RenewBefore, VaultPlace,
@@ -52,6 +54,9 @@ pub(super) struct UploadCertificateInput {
     ca_chain: Option<String>,
     /// PEM: its private key. It is kept sealed, and never shown.
     key_data: String,
+    /// What to sort it by; up to 32 labels.
+    #[graphql(default)]
+    labels: Vec<LabelInput>,
 }
 
 /// A certificate to be fetched.
@@ -72,6 +77,9 @@ pub(super) struct FetchCertificateInput {
     /// How many days before, 1 to 90.
     #[graphql(default = 30)]
     renew_before_days: i64,
+    /// What to sort it by; up to 32 labels.
+    #[graphql(default)]
+    labels: Vec<LabelInput>,
 }
 
 /// Where a certificate and its key are. Which server that is says the control
@@ -132,6 +140,8 @@ pub(super) struct UpdateCertificateInput {
     ca_chain: Option<String>,
     /// PEM.
     key_data: Option<String>,
+    /// Takes the place of all labels.
+    labels: Option<Vec<LabelInput>>,
 }
 
 /// A certificate to be fetched anew.
@@ -163,10 +173,11 @@ impl CertificateQuery {
         group: Option<ID>,
         #[graphql(default = 50)] first: i64,
         after: Option<String>,
+        #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<CertificateObject>> {
         let (app, _) = app_and_actor(ctx)?;
         let group = optional(group.as_ref(), "group")?;
-        paged(ctx, group.unwrap_or(app.default_group()), first, after.as_deref()).await
+        paged(ctx, group.unwrap_or(app.default_group()), first, after.as_deref(), labels).await
     }
 
     /// One certificate.
@@ -182,10 +193,13 @@ pub(super) async fn paged(
     group: NodeGroupId,
     first: i64,
     after: Option<&str>,
+    labels: Option<Vec<LabelInput>>,
 ) -> Result<Paged<CertificateObject>> {
     let (app, actor) = app_and_actor(ctx)?;
     let slice = Slice::parse(first, after)?;
-    let rows = app.certificates(actor, group, slice.page()).await?;
+    let labels = labels::parse(labels.unwrap_or_default())?;
+    let page = Labelled { page: slice.page(), labels };
+    let rows = app.certificates(actor, group, page).await?;
     Ok(slice.present(rows, |certificate| i32::from(certificate.id).into(), CertificateObject))
 }
 
@@ -298,6 +312,7 @@ impl UploadCertificateInput {
         Ok(NewCertificate {
             group: optional(self.group.as_ref(), "group")?,
             spec: CertificateSpec {
+                labels: labels::parse(self.labels)?,
                 name: self.name.try_into().at("name")?,
                 description: text(self.description, "description")?,
                 source: CertificateSource::Upload,
@@ -315,6 +330,7 @@ impl FetchCertificateInput {
         Ok(NewCertificate {
             group: optional(self.group.as_ref(), "group")?,
             spec: CertificateSpec {
+                labels: labels::parse(self.labels)?,
                 name: self.name.try_into().at("name")?,
                 description: text(self.description, "description")?,
                 source: self.from.parse().map_err(|e| e.within("from"))?,
@@ -370,6 +386,7 @@ impl UpdateCertificateInput {
         };
         let days = self.renew_before_days.map(|days| number(days).at("renewBeforeDays"));
         let change = CertificateChange {
+            labels: self.labels.map(labels::parse).transpose()?,
             if_revision: Some(self.if_revision.into()),
             description: self.description.map(|d| text(d, "description")).transpose()?,
             auto_renew: self.auto_renew,
@@ -501,6 +518,11 @@ impl CertificateObject {
     /// Whether it counts. No proxy is given an inactive one.
     async fn is_active(&self) -> bool {
         self.0.spec.is_active
+    }
+
+    /// What people sort it by, by key.
+    async fn labels(&self) -> Vec<LabelObject> {
+        labels::shown(&self.0.spec.labels)
     }
 
     /// The group's revision at which it was last changed; goes into `ifRevision`.

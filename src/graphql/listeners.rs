@@ -6,6 +6,7 @@ use super::app_and_actor;
 use super::certificates::CertificateObject;
 use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
 use super::global_id::{GlobalId as _, optional};
+use super::labels::{self, LabelInput, LabelObject};
 use super::loaders;
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
@@ -14,6 +15,7 @@ use super::payload::{answer, answer_or, payloads};
 use super::scalars::Time;
 use super::services::ServiceObject;
 use crate::app::NewListener;
+use crate::model::Labelled;
 use crate::model::{
     At as _, CertificateId, Invalid, Listener, ListenerChange, ListenerId, ListenerProtocol,
     ListenerSpec, NodeGroupId, ServiceId,
@@ -42,6 +44,9 @@ pub(super) struct CreateListenerInput {
     tcp_service: Option<ID>,
     /// The certificate that it proves itself with: connections are encrypted (TLS).
     certificate: Option<ID>,
+    /// What to sort it by; up to 32 labels.
+    #[graphql(default)]
+    labels: Vec<LabelInput>,
 }
 
 /// What to change; what is left out stays as it is.
@@ -61,6 +66,8 @@ pub(super) struct UpdateListenerInput {
     tcp_service: MaybeUndefined<ID>,
     /// Null: connections are not encrypted.
     certificate: MaybeUndefined<ID>,
+    /// Takes the place of all labels.
+    labels: Option<Vec<LabelInput>>,
 }
 
 /// What became of a listener.
@@ -85,10 +92,11 @@ impl ListenerQuery {
         group: Option<ID>,
         #[graphql(default = 50)] first: i64,
         after: Option<String>,
+        #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<ListenerObject>> {
         let (app, _) = app_and_actor(ctx)?;
         let group = optional(group.as_ref(), "group")?;
-        paged(ctx, group.unwrap_or(app.default_group()), first, after.as_deref()).await
+        paged(ctx, group.unwrap_or(app.default_group()), first, after.as_deref(), labels).await
     }
 
     /// One listener.
@@ -104,10 +112,13 @@ pub(super) async fn paged(
     group: NodeGroupId,
     first: i64,
     after: Option<&str>,
+    labels: Option<Vec<LabelInput>>,
 ) -> Result<Paged<ListenerObject>> {
     let (app, actor) = app_and_actor(ctx)?;
     let slice = Slice::parse(first, after)?;
-    let rows = app.listeners(actor, group, slice.page()).await?;
+    let labels = labels::parse(labels.unwrap_or_default())?;
+    let page = Labelled { page: slice.page(), labels };
+    let rows = app.listeners(actor, group, page).await?;
     Ok(slice.present(rows, |listener| i32::from(listener.id).into(), ListenerObject))
 }
 
@@ -180,6 +191,7 @@ impl CreateListenerInput {
         Ok(NewListener {
             group: optional(self.group.as_ref(), "group")?,
             spec: ListenerSpec {
+                labels: labels::parse(self.labels)?,
                 name: self.name.try_into().at("name")?,
                 address: self.address.parse().map_err(|_| not_an_address())?,
                 port: number(self.port).at("port")?,
@@ -194,6 +206,7 @@ impl UpdateListenerInput {
     fn parse(self) -> Result<(ListenerId, ListenerChange), Invalid> {
         let service = replaced(self.tcp_service, |id| ServiceId::parse(&id, "tcpService"))?;
         let change = ListenerChange {
+            labels: self.labels.map(labels::parse).transpose()?,
             if_revision: Some(self.if_revision.into()),
             name: self.name.map(|name| name.try_into().at("name")).transpose()?,
             address: self
@@ -260,6 +273,11 @@ impl ListenerObject {
             None => Ok(None),
             Some(id) => Ok(Some(loaders::certificate(ctx, id).await?)),
         }
+    }
+
+    /// What people sort it by, by key.
+    async fn labels(&self) -> Vec<LabelObject> {
+        labels::shown(&self.0.spec.labels)
     }
 
     /// The group's revision at which it was last changed; goes into `ifRevision`.

@@ -8,6 +8,7 @@ use futures_util::future::try_join_all;
 use super::app_and_actor;
 use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
 use super::global_id::{GlobalId as _, optional};
+use super::labels::{self, LabelInput, LabelObject};
 use super::loaders;
 use super::node_groups::{NodeGroupObject, text};
 use super::page::{Paged, Slice};
@@ -16,6 +17,7 @@ use super::payload::{answer, answer_or, payloads};
 use super::scalars::Time;
 use super::services::ServiceObject;
 use crate::app::NewMapping;
+use crate::model::Labelled;
 use crate::model::{
     At as _, Invalid, Mapping, MappingChange, MappingId, MappingSpec, NodeGroupId, PortRange,
     ServiceId, Services,
@@ -69,6 +71,9 @@ pub(super) struct CreateMappingInput {
     /// What else people have to say of it.
     #[graphql(default)]
     comments: String,
+    /// What to sort it by; up to 32 labels.
+    #[graphql(default)]
+    labels: Vec<LabelInput>,
 }
 
 /// What to change; what is left out stays as it is.
@@ -96,6 +101,8 @@ pub(super) struct UpdateMappingInput {
     comments: Option<String>,
     /// Whether it counts.
     is_active: Option<bool>,
+    /// Takes the place of all labels.
+    labels: Option<Vec<LabelInput>>,
 }
 
 /// What became of a mapping.
@@ -120,10 +127,11 @@ impl MappingQuery {
         group: Option<ID>,
         #[graphql(default = 50)] first: i64,
         after: Option<String>,
+        #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<MappingObject>> {
         let (app, _) = app_and_actor(ctx)?;
         let group = optional(group.as_ref(), "group")?;
-        paged(ctx, group.unwrap_or(app.default_group()), first, after.as_deref()).await
+        paged(ctx, group.unwrap_or(app.default_group()), first, after.as_deref(), labels).await
     }
 
     /// One mapping.
@@ -139,10 +147,13 @@ pub(super) async fn paged(
     group: NodeGroupId,
     first: i64,
     after: Option<&str>,
+    labels: Option<Vec<LabelInput>>,
 ) -> Result<Paged<MappingObject>> {
     let (app, actor) = app_and_actor(ctx)?;
     let slice = Slice::parse(first, after)?;
-    let rows = app.mappings(actor, group, slice.page()).await?;
+    let labels = labels::parse(labels.unwrap_or_default())?;
+    let page = Labelled { page: slice.page(), labels };
+    let rows = app.mappings(actor, group, page).await?;
     Ok(slice.present(rows, |mapping| i32::from(mapping.id).into(), MappingObject))
 }
 
@@ -218,6 +229,7 @@ impl CreateMappingInput {
         Ok(NewMapping {
             group: optional(self.group.as_ref(), "group")?,
             spec: MappingSpec {
+                labels: labels::parse(self.labels)?,
                 name: self.name.try_into().at("name")?,
                 description: text(self.description, "description")?,
                 sources: services(self.source_services, "sourceServices")?,
@@ -241,6 +253,7 @@ impl UpdateMappingInput {
             MaybeUndefined::Value(ids) => services(Some(ids), field).map(Some),
         };
         let change = MappingChange {
+            labels: self.labels.map(labels::parse).transpose()?,
             if_revision: Some(self.if_revision.into()),
             name: self.name.map(|name| name.try_into().at("name")).transpose()?,
             description: self.description.map(|d| text(d, "description")).transpose()?,
@@ -331,6 +344,11 @@ impl MappingObject {
     /// Whether it counts.
     async fn is_active(&self) -> bool {
         self.0.spec.is_active
+    }
+
+    /// What people sort it by, by key.
+    async fn labels(&self) -> Vec<LabelObject> {
+        labels::shown(&self.0.spec.labels)
     }
 
     /// The group's revision at which it was last changed; goes into `ifRevision`.

@@ -13,6 +13,7 @@ mod errors;
 mod global_id;
 mod guard;
 mod invitations;
+mod labels;
 mod licence;
 mod listeners;
 mod loaders;

@@ -6,6 +6,7 @@ use super::app_and_actor;
 use super::certificates::{self, CertificateObject};
 use super::change::{ChangeObject, DeleteInput, WaitForInput};
 use super::global_id::GlobalId as _;
+use super::labels::LabelInput;
 use super::listeners::{self, ListenerObject};
 use super::mappings::{self, MappingObject};
 use super::node_tokens::{self, NodeTokenObject};
@@ -402,8 +403,9 @@ impl NodeGroupObject {
         ctx: &Context<'_>,
         #[graphql(default = 50)] first: i64,
         after: Option<String>,
+        #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<ServiceObject>> {
-        services::paged(ctx, self.0.id, first, after.as_deref()).await
+        services::paged(ctx, self.0.id, first, after.as_deref(), labels).await
     }
 
     /// Which requests go where.
@@ -412,8 +414,9 @@ impl NodeGroupObject {
         ctx: &Context<'_>,
         #[graphql(default = 50)] first: i64,
         after: Option<String>,
+        #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<RouteObject>> {
-        routes::paged(ctx, self.0.id, first, after.as_deref()).await
+        routes::paged(ctx, self.0.id, first, after.as_deref(), labels).await
     }
 
     /// Where its proxies accept traffic.
@@ -422,8 +425,9 @@ impl NodeGroupObject {
         ctx: &Context<'_>,
         #[graphql(default = 50)] first: i64,
         after: Option<String>,
+        #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<ListenerObject>> {
-        listeners::paged(ctx, self.0.id, first, after.as_deref()).await
+        listeners::paged(ctx, self.0.id, first, after.as_deref(), labels).await
     }
 
     /// Which of its services may reach which.
@@ -432,8 +436,9 @@ impl NodeGroupObject {
         ctx: &Context<'_>,
         #[graphql(default = 50)] first: i64,
         after: Option<String>,
+        #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<MappingObject>> {
-        mappings::paged(ctx, self.0.id, first, after.as_deref()).await
+        mappings::paged(ctx, self.0.id, first, after.as_deref(), labels).await
     }
 
     /// What its listeners may prove themselves with.
@@ -442,8 +447,9 @@ impl NodeGroupObject {
         ctx: &Context<'_>,
         #[graphql(default = 50)] first: i64,
         after: Option<String>,
+        #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<CertificateObject>> {
-        certificates::paged(ctx, self.0.id, first, after.as_deref()).await
+        certificates::paged(ctx, self.0.id, first, after.as_deref(), labels).await
     }
 
     /// The proxies that registered over REST.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Labels;
 use super::Revision;
 use super::service::set;
 use super::{CertificateChain, CertificateId, CertificateKey, KeyPair, Name, NodeGroupId, UserId};
@@ -45,6 +46,8 @@ pub struct CertificateSpec {
     pub auto_renew: bool,
     /// How long before.
     pub renew_before: RenewBefore,
+    /// What people sort it by.
+    pub labels: Labels,
     /// Whether it counts. No proxy is given an inactive one.
     pub is_active: bool,
 }
@@ -130,6 +133,7 @@ pub struct CertificateChange {
     pub description: Option<String>,
     pub auto_renew: Option<bool>,
     pub renew_before: Option<RenewBefore>,
+    pub labels: Option<Labels>,
     pub is_active: Option<bool>,
     /// Another certificate and key in the place of these.
     pub pair: Option<KeyPair>,
@@ -159,6 +163,7 @@ impl CertificateSpec {
         set(&mut self.description, change.description);
         set(&mut self.auto_renew, change.auto_renew);
         set(&mut self.renew_before, change.renew_before);
+        set(&mut self.labels, change.labels);
         set(&mut self.is_active, change.is_active);
         self
     }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Labels;
 use super::Revision;
 use super::service::set;
 use super::{CertificateId, ListenerId, Name, NodeGroupId, Port, ServiceId};
@@ -42,6 +43,9 @@ pub struct ListenerSpec {
     /// What it proves itself with, if connections to it are encrypted (TLS).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateId>,
+    /// What people sort it by.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
 }
 
 /// What a listener does with a connection.
@@ -65,6 +69,7 @@ pub struct ListenerChange {
     pub port: Option<Port>,
     pub protocol: Option<ListenerProtocol>,
     pub certificate: Option<Option<CertificateId>>,
+    pub labels: Option<Labels>,
 }
 
 impl ListenerSpec {
@@ -81,6 +86,7 @@ impl ListenerSpec {
         set(&mut self.port, change.port);
         set(&mut self.protocol, change.protocol);
         set(&mut self.certificate, change.certificate);
+        set(&mut self.labels, change.labels);
         self
     }
 
@@ -102,6 +108,7 @@ mod tests {
     #[test]
     fn an_unspecified_address_takes_the_port_everywhere() {
         let at = |address: &str, port: i32| ListenerSpec {
+            labels: Labels::NONE,
             name: "l".to_owned().try_into().unwrap(),
             address: address.parse().unwrap(),
             port: port.try_into().unwrap(),

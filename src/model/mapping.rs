@@ -9,6 +9,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Labels;
 use super::Revision;
 use super::service::set;
 use super::service_auth::UnknownWord;
@@ -54,6 +55,9 @@ pub struct MappingSpec {
     pub auth_required: bool,
     /// What people have to say of it.
     pub comments: String,
+    /// What people sort it by.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// Whether it counts.
     pub is_active: bool,
 }
@@ -113,6 +117,7 @@ pub struct MappingChange {
     pub ports: Option<Vec<PortRange>>,
     pub auth_required: Option<bool>,
     pub comments: Option<String>,
+    pub labels: Option<Labels>,
     pub is_active: Option<bool>,
 }
 
@@ -130,6 +135,7 @@ impl MappingSpec {
         set(&mut self.ports, change.ports);
         set(&mut self.auth_required, change.auth_required);
         set(&mut self.comments, change.comments);
+        set(&mut self.labels, change.labels);
         set(&mut self.is_active, change.is_active);
         self
     }
@@ -273,6 +279,7 @@ mod tests {
 
     fn spec() -> MappingSpec {
         MappingSpec {
+            labels: Labels::NONE,
             name: "m".to_owned().try_into().unwrap(),
             description: String::new(),
             sources: Services::All,

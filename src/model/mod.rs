@@ -21,6 +21,7 @@ mod http;
 mod id;
 mod invalid;
 mod invitation;
+mod labels;
 mod licence;
 mod listener;
 mod mapping;
@@ -68,6 +69,7 @@ pub use id::{
 };
 pub use invalid::{At, Invalid};
 pub use invitation::{Invitation, InvitationSpec};
+pub use labels::{Labelled, Labels};
 pub use licence::{Features, Licence, NotAnAnswer, Verdict};
 pub use listener::{Listener, ListenerChange, ListenerProtocol, ListenerSpec};
 pub use mapping::{

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Labels;
 use super::Revision;
 use super::service::set;
 use super::{
@@ -49,6 +50,9 @@ pub struct RouteSpec {
     /// Routes of a host are asked from the highest priority to the lowest;
     /// where it is the same, the narrower path first.
     pub priority: i32,
+    /// What people sort it by.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// What happens to a request.
     pub action: RouteAction,
 }
@@ -155,6 +159,7 @@ pub struct RouteChange {
     pub methods: Option<Vec<HttpMethod>>,
     pub headers: Option<Vec<HeaderMatch>>,
     pub priority: Option<i32>,
+    pub labels: Option<Labels>,
     /// Makes it forward, if it names services, or changes how it does.
     pub forward: ForwardChange,
     /// Makes it redirect.
@@ -186,6 +191,7 @@ impl RouteSpec {
         set(&mut self.methods, change.methods);
         set(&mut self.headers, change.headers);
         set(&mut self.priority, change.priority);
+        set(&mut self.labels, change.labels);
         self.action = match (change.redirect, self.action) {
             (Some(redirect), _) => RouteAction::Redirect(redirect),
             (None, RouteAction::Redirect(redirect)) if change.forward.backends.is_none() => {
@@ -304,6 +310,7 @@ mod tests {
 
     fn spec(action: RouteAction) -> RouteSpec {
         RouteSpec {
+            labels: Labels::NONE,
             name: "r".to_owned().try_into().unwrap(),
             listener: 1.try_into().unwrap(),
             hosts: vec!["a.example".to_owned().try_into().unwrap()],

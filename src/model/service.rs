@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Labels;
 use super::Revision;
 use super::{
     AuthKind, Host, HttpPath, Invalid, JwtAlgorithm, JwtExpiry, Line, Millis, Name, NodeGroupId,
@@ -59,6 +60,9 @@ pub struct ServiceSpec {
     /// What else MarchProxy's proxies are told of it; an object.
     #[serde(default)]
     pub metadata: Option<Value>,
+    /// What people sort it by.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// Whether it counts. An inactive service keeps its name, and no proxy is
     /// told of it.
     #[serde(default = "yes")]
@@ -185,6 +189,8 @@ pub struct ServiceChange {
     pub jwt_algorithm: Option<JwtAlgorithm>,
     /// `Some(None)` tells nothing more.
     pub metadata: Option<Option<Value>>,
+    /// See [`ServiceSpec::labels`].
+    pub labels: Option<Labels>,
     /// See [`ServiceSpec::is_active`].
     pub is_active: Option<bool>,
     /// What existing clients say of protocol, TLS and probes.
@@ -229,6 +235,7 @@ impl ServiceSpec {
         set(&mut self.auth.jwt_expiry, change.jwt_expiry);
         set(&mut self.auth.jwt_algorithm, change.jwt_algorithm);
         set(&mut self.metadata, change.metadata);
+        set(&mut self.labels, change.labels);
         set(&mut self.is_active, change.is_active);
         self.change_scheme(change.scheme);
         self
@@ -339,6 +346,7 @@ pub(super) mod tests {
 
     pub(in crate::model) fn spec() -> ServiceSpec {
         ServiceSpec {
+            labels: Labels::NONE,
             name: "api".to_owned().try_into().unwrap(),
             protocol: Protocol::Http(HttpVersion::Http1),
             endpoints: vec![endpoint("10.0.0.1", 80, 1)],

@@ -8,12 +8,14 @@ use sea_orm::{
     QueryOrder as _, QuerySelect as _, Set, Unchanged,
 };
 
+use super::labels::labelled;
 use super::rows::{Row, to_json};
 use super::{Making, Tx, name_taken};
 use crate::error::{Error, Result};
+use crate::model::Labelled;
 use crate::model::{
     Certificate, CertificateChain, CertificateId, CertificateKey, CertificateSpec, NodeGroupId,
-    Page, Renewal, Sealed, UserId, Window,
+    Renewal, Sealed, UserId, Window,
 };
 
 const KIND: &str = "certificate";
@@ -48,10 +50,16 @@ impl Tx {
     }
 
     /// A group's certificates in the order of their ids.
-    pub async fn certificates(&self, group: NodeGroupId, page: Page) -> Result<Vec<Certificate>> {
+    pub async fn certificates(
+        &self,
+        group: NodeGroupId,
+        page: impl Into<Labelled>,
+    ) -> Result<Vec<Certificate>> {
+        let Labelled { page, labels } = page.into();
         let query = certificate::Entity::find()
             .filter(certificate::Column::NodeGroupId.eq(i32::from(group)))
             .filter(certificate::Column::Id.gt(page.after))
+            .filter(labelled(certificate::Column::Labels, &labels))
             .order_by_asc(certificate::Column::Id)
             .limit(page.limit);
         query.all(&self.0).await?.into_iter().map(parse).collect()
@@ -268,6 +276,7 @@ fn columns(
         auto_renew: Set(spec.auto_renew),
         renew_before_days: Set(spec.renew_before.into()),
         is_active: Set(spec.is_active),
+        labels: Set(spec.labels.to_string()),
         revision: Set(making.revision()),
         updated_at: Set(now),
         ..Default::default()
@@ -281,6 +290,7 @@ fn parse(row: certificate::Model) -> Result<Certificate> {
         group: at.parse("node_group_id", row.node_group_id)?,
         created_by: at.optional("created_by", row.created_by)?,
         spec: CertificateSpec {
+            labels: at.parse("labels", row.labels)?,
             name: at.parse("name", row.name)?,
             description: row.description,
             source: at.json("source", row.source)?,

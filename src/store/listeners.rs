@@ -9,10 +9,11 @@ use sea_orm::{
     QuerySelect as _, Set, Unchanged,
 };
 
+use super::labels::labelled;
 use super::rows::Row;
 use super::{Making, Tx, name_taken};
 use crate::error::{Error, Result};
-use crate::model::Page;
+use crate::model::Labelled;
 use crate::model::{Listener, ListenerId, ListenerProtocol, ListenerSpec, NodeGroupId};
 
 const KIND: &str = "listener";
@@ -36,10 +37,16 @@ impl Tx {
     }
 
     /// A group's listeners in the order of their ids.
-    pub async fn listeners(&self, group: NodeGroupId, page: Page) -> Result<Vec<Listener>> {
+    pub async fn listeners(
+        &self,
+        group: NodeGroupId,
+        page: impl Into<Labelled>,
+    ) -> Result<Vec<Listener>> {
+        let Labelled { page, labels } = page.into();
         listener::Entity::find()
             .filter(listener::Column::NodeGroupId.eq(i32::from(group)))
             .filter(listener::Column::Id.gt(page.after))
+            .filter(labelled(listener::Column::Labels, &labels))
             .order_by_asc(listener::Column::Id)
             .limit(page.limit)
             .all(&self.0)
@@ -128,6 +135,7 @@ fn columns(spec: &ListenerSpec, making: &Making, now: DateTime<Utc>) -> listener
             ListenerProtocol::Tcp(service) => Some(service.into()),
         }),
         certificate_id: Set(spec.certificate.map(i32::from)),
+        labels: Set(spec.labels.to_string()),
         revision: Set(making.revision()),
         updated_at: Set(now),
         ..Default::default()
@@ -141,6 +149,7 @@ fn parse(row: listener::Model) -> Result<Listener> {
         group: at.parse("node_group_id", row.node_group_id)?,
         is_default: row.is_default,
         spec: ListenerSpec {
+            labels: at.parse("labels", row.labels)?,
             name: at.parse("name", row.name)?,
             address: row.address.parse::<IpAddr>().map_err(|e| at.broken("address", e))?,
             port: at.parse("port", row.port)?,

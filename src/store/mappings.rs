@@ -7,11 +7,13 @@ use sea_orm::{
     QueryFilter as _, QueryOrder as _, QuerySelect as _, Set, Unchanged,
 };
 
+use super::labels::labelled;
 use super::rows::{Row, to_json};
 use super::{Making, Tx, name_taken};
 use crate::error::{Error, Result};
+use crate::model::Labelled;
 use crate::model::{Listed, Window};
-use crate::model::{Mapping, MappingId, MappingSpec, NodeGroupId, Page, UserId};
+use crate::model::{Mapping, MappingId, MappingSpec, NodeGroupId, UserId};
 
 const KIND: &str = "mapping";
 
@@ -23,10 +25,16 @@ impl Tx {
     }
 
     /// A group's mappings in the order of their ids.
-    pub async fn mappings(&self, group: NodeGroupId, page: Page) -> Result<Vec<Mapping>> {
+    pub async fn mappings(
+        &self,
+        group: NodeGroupId,
+        page: impl Into<Labelled>,
+    ) -> Result<Vec<Mapping>> {
+        let Labelled { page, labels } = page.into();
         mapping::Entity::find()
             .filter(mapping::Column::NodeGroupId.eq(i32::from(group)))
             .filter(mapping::Column::Id.gt(page.after))
+            .filter(labelled(mapping::Column::Labels, &labels))
             .order_by_asc(mapping::Column::Id)
             .limit(page.limit)
             .all(&self.0)
@@ -139,6 +147,7 @@ fn columns(spec: &MappingSpec, making: &Making, now: DateTime<Utc>) -> mapping::
         auth_required: Set(spec.auth_required),
         comments: Set(spec.comments.clone()),
         is_active: Set(spec.is_active),
+        labels: Set(spec.labels.to_string()),
         revision: Set(making.revision()),
         updated_at: Set(now),
         ..Default::default()
@@ -152,6 +161,7 @@ fn parse(row: mapping::Model) -> Result<Mapping> {
         group: at.parse("node_group_id", row.node_group_id)?,
         created_by: at.optional("created_by", row.created_by)?,
         spec: MappingSpec {
+            labels: at.parse("labels", row.labels)?,
             name: at.parse("name", row.name)?,
             description: row.description,
             sources: at.json("source_services", row.source_services)?,

@@ -18,6 +18,7 @@ mod failure;
 mod history;
 mod import;
 mod invitations;
+mod labels;
 mod legacy;
 mod licences;
 mod listeners;

@@ -9,10 +9,11 @@ use sea_orm::{
     QuerySelect as _, Set, Unchanged,
 };
 
+use super::labels::labelled;
 use super::rows::{Row, to_json};
 use super::{Making, Tx, name_taken};
 use crate::error::{Error, Result};
-use crate::model::Page;
+use crate::model::Labelled;
 use crate::model::{NodeGroupId, Route, RouteId, RouteSpec};
 
 const KIND: &str = "route";
@@ -25,10 +26,16 @@ impl Tx {
     }
 
     /// A group's routes in the order of their ids.
-    pub async fn routes(&self, group: NodeGroupId, page: Page) -> Result<Vec<Route>> {
+    pub async fn routes(
+        &self,
+        group: NodeGroupId,
+        page: impl Into<Labelled>,
+    ) -> Result<Vec<Route>> {
+        let Labelled { page, labels } = page.into();
         route::Entity::find()
             .filter(route::Column::NodeGroupId.eq(i32::from(group)))
             .filter(route::Column::Id.gt(page.after))
+            .filter(labelled(route::Column::Labels, &labels))
             .order_by_asc(route::Column::Id)
             .limit(page.limit)
             .all(&self.0)
@@ -127,6 +134,7 @@ fn columns(spec: &RouteSpec, making: &Making, now: DateTime<Utc>) -> route::Acti
         methods: Set(to_json(&spec.methods)),
         headers: Set(to_json(&spec.headers)),
         action: Set(to_json(&spec.action)),
+        labels: Set(spec.labels.to_string()),
         revision: Set(making.revision()),
         updated_at: Set(now),
         ..Default::default()
@@ -139,6 +147,7 @@ fn parse(row: route::Model) -> Result<Route> {
         id: at.parse("id", row.id)?,
         group: at.parse("node_group_id", row.node_group_id)?,
         spec: RouteSpec {
+            labels: at.parse("labels", row.labels)?,
             name: at.parse("name", row.name)?,
             listener: at.parse("listener_id", row.listener_id)?,
             hosts: at.json("hosts", row.hosts)?,

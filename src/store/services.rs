@@ -7,9 +7,11 @@ use sea_orm::{
     QueryFilter as _, QueryOrder as _, QuerySelect as _, Set, Unchanged,
 };
 
+use super::labels::labelled;
 use super::rows::{Row, to_json};
 use super::{Making, Tx, name_taken};
 use crate::error::{Error, Result};
+use crate::model::Labelled;
 use crate::model::{
     Endpoint, HttpVersion, NodeGroupId, Protocol, Service, ServiceAuth, ServiceId, ServiceSpec,
     Timeouts, UserId,
@@ -26,10 +28,16 @@ impl Tx {
     }
 
     /// A group's services in the order of their ids.
-    pub async fn services(&self, group: NodeGroupId, page: Page) -> Result<Vec<Service>> {
+    pub async fn services(
+        &self,
+        group: NodeGroupId,
+        page: impl Into<Labelled>,
+    ) -> Result<Vec<Service>> {
+        let Labelled { page, labels } = page.into();
         service::Entity::find()
             .filter(service::Column::NodeGroupId.eq(i32::from(group)))
             .filter(service::Column::Id.gt(page.after))
+            .filter(labelled(service::Column::Labels, &labels))
             .order_by_asc(service::Column::Id)
             .limit(page.limit)
             .all(&self.0)
@@ -203,6 +211,7 @@ fn columns(
         jwt_expiry: Set(spec.auth.jwt_expiry.into()),
         jwt_algorithm: Set(spec.auth.jwt_algorithm.as_str().to_owned()),
         metadata: Set(spec.metadata.clone()),
+        labels: Set(spec.labels.to_string()),
         revision: Set(making.revision()),
         updated_at: Set(now),
         ..Default::default()
@@ -229,6 +238,7 @@ fn parse(row: service::Model) -> Result<Service> {
         group: at.parse("node_group_id", row.node_group_id)?,
         created_by: at.optional("created_by", row.created_by)?,
         spec: ServiceSpec {
+            labels: at.parse("labels", row.labels)?,
             name: at.parse("name", row.name)?,
             protocol,
             endpoints,

@@ -20,6 +20,7 @@ mod graphql_socket;
 mod import;
 mod instances;
 mod internal;
+mod labels;
 mod layering;
 mod licence;
 mod lifetimes;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
+use crate::model::Labels;
 use crate::model::{
     CertificateId, CertificateSource, CertificateSpec, Endpoint, HttpVersion, InfisicalPlace,
     Invalid, KeyPair, LoadBalancing, Logging, Mapping, MappingProtocol, MappingSpec, Millis,
@@ -67,6 +68,7 @@ pub(super) fn certificate(
     let pair = pair.map_err(|e| e.at("cert_data", "ca_chain", "key_data"))?;
     let days = old.renew_before_days.map(|days| at("renew_before_days", days)).transpose()?;
     let spec = CertificateSpec {
+        labels: Labels::NONE,
         name: at("name", old.name.clone())?,
         description: old.description.clone().unwrap_or_default(),
         source: source(old)?,
@@ -173,6 +175,7 @@ pub(super) fn service(old: OldService, created_by: Option<UserId>) -> Parsed<Ser
         idle: Timeout::After(millis(3_600_000)?),
     };
     let spec = ServiceSpec {
+        labels: Labels::NONE,
         name: at("name", old.name)?,
         protocol: Protocol::Http(HttpVersion::Http1),
         endpoints: vec![first],
@@ -215,6 +218,7 @@ pub(super) fn mapping(old: OldMapping, created_by: Option<UserId>) -> Parsed<Map
     let protocols = words(&old.protocols).into_iter().map(|word| at("protocols", word));
     let ports = words(&old.ports).into_iter().map(|word| at::<_, PortRange>("ports", word));
     let spec = MappingSpec {
+        labels: Labels::NONE,
         name: at("name", old.name)?,
         description: old.description.unwrap_or_default(),
         sources: services("source_services", &old.source_services)?,

@@ -182,6 +182,7 @@ async fn configure(app: &App, admin: &Actor) {
 
     let backend = crate::model::Backend { service, weight: crate::model::Weight::ONE };
     let new = NewRoute {
+        labels: Default::default(),
         group: in_group,
         listener: None,
         name: name("route"),
@@ -201,6 +202,7 @@ async fn configure(app: &App, admin: &Actor) {
     app.delete_route(admin, route, None).await.unwrap();
 
     let spec = MappingSpec {
+        labels: Labels::NONE,
         name: name("mapping"),
         description: String::new(),
         sources: Services::All,
@@ -239,6 +241,7 @@ async fn configure(app: &App, admin: &Actor) {
     let (chain, key) = (signed.cert.pem(), signed.signing_key.serialize_pem());
     let pair = crate::model::KeyPair::read(&chain, None, &key, now()).unwrap();
     let spec = crate::model::CertificateSpec {
+        labels: Default::default(),
         name: name("certificate"),
         description: String::new(),
         source: crate::model::CertificateSource::Upload,

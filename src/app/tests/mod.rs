@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::auth::{Edge, Lifetimes, NodeAuth, Origin, UserSecret, Via};
+use crate::model::Labels;
 use crate::model::{
     ApiTokenSpec, AssignedRole, AuditFilter, Endpoint, HttpVersion, InvitationSpec, LoadBalancing,
     Name, NewPassword, NodeGroupSpec, Page, PasswordHash, Protocol, Role, ServiceSpec, SessionId,
@@ -60,6 +61,7 @@ fn spec(name: &str, role: Role) -> UserSpec {
 
 fn service_spec(text: &str) -> ServiceSpec {
     ServiceSpec {
+        labels: Labels::NONE,
         name: name(text),
         protocol: Protocol::Http(HttpVersion::Http1),
         endpoints: vec![Endpoint {

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use chrono::{DateTime, Utc};
 
+use crate::model::Labels;
 use crate::model::{
     Backend, Certificate, CertificateKey, CertificateSource, CertificateSpec, DesiredState,
     Endpoint, Forward, HttpVersion, KeyPair, Listener, ListenerProtocol, ListenerSpec,
@@ -63,6 +64,7 @@ pub(in crate::compile) fn routing(routes: impl Into<Vec<Route>>) -> DesiredState
 /// An HTTP service with these endpoints, as in `10.0.0.1:80`.
 pub(in crate::compile) fn service(id: i32, name: &str, endpoints: &[&str]) -> Service {
     let spec = ServiceSpec {
+        labels: Labels::NONE,
         name: text(name),
         protocol: Protocol::Http(HttpVersion::Http1),
         endpoints: endpoints.iter().map(|endpoint| self::endpoint(endpoint)).collect(),
@@ -106,6 +108,7 @@ pub(in crate::compile) fn endpoint(endpoint: &str) -> Endpoint {
 /// An HTTP listener on every IPv4 address.
 pub(in crate::compile) fn listener(id: i32, name: &str, port: i32) -> Listener {
     let spec = ListenerSpec {
+        labels: Labels::NONE,
         name: text(name),
         address: "0.0.0.0".parse().unwrap(),
         port: number(port),
@@ -130,6 +133,7 @@ pub(in crate::compile) fn certificate(id: i32, name: &str) -> Certificate {
     let pem = params.self_signed(&key).unwrap().pem();
     let pair = KeyPair::read(&pem, None, &key.serialize_pem(), EPOCH).unwrap();
     let spec = CertificateSpec {
+        labels: Labels::NONE,
         name: text(name),
         description: String::new(),
         source: CertificateSource::Upload,
@@ -166,6 +170,7 @@ pub(in crate::compile) fn route(
     action: RouteAction,
 ) -> Route {
     let spec = RouteSpec {
+        labels: Labels::NONE,
         name: text(name),
         listener: number(1),
         hosts: vec![text("a.example")],
@@ -193,6 +198,7 @@ pub(in crate::compile) fn mapping(
 ) -> Mapping {
     let these = |ids: &[i32]| Services::These(ids.iter().copied().map(number).collect());
     let spec = MappingSpec {
+        labels: Labels::NONE,
         name: text(&format!("m{id}")),
         description: String::new(),
         sources: sources.map_or(Services::All, these),

@@ -5,6 +5,7 @@ use async_graphql::{ID, InputObject, MaybeUndefined, OneofObject};
 use super::object::{HttpMethodEnum, RedirectCodeEnum, RetryOnEnum};
 use crate::app::NewRoute;
 use crate::graphql::global_id::{GlobalId as _, optional};
+use crate::graphql::labels::{self, LabelInput};
 use crate::graphql::parse::{list, number, replaced};
 use crate::model::{
     At as _, Backend, Forward, ForwardChange, HeaderMatch, Invalid, PathMatch, Redirect, Retries,
@@ -122,6 +123,9 @@ pub(in crate::graphql) struct CreateRouteInput {
     websocket: bool,
     /// Where clients are told to ask instead.
     redirect: Option<RedirectInput>,
+    /// What to sort it by; up to 32 labels.
+    #[graphql(default)]
+    labels: Vec<LabelInput>,
 }
 
 /// What to change; what is left out stays as it is.
@@ -159,6 +163,8 @@ pub(in crate::graphql) struct UpdateRouteInput {
     websocket: Option<bool>,
     /// Makes a route that forwards redirect.
     redirect: Option<RedirectInput>,
+    /// Takes the place of all labels.
+    labels: Option<Vec<LabelInput>>,
 }
 
 impl CreateRouteInput {
@@ -194,6 +200,7 @@ impl CreateRouteInput {
             methods: self.methods.into_iter().map(Into::into).collect(),
             headers: list(self.headers, "headers", HeaderMatchInput::parse)?,
             priority: number(self.priority).at("priority")?,
+            labels: labels::parse(self.labels)?,
             action,
         })
     }
@@ -206,6 +213,7 @@ impl UpdateRouteInput {
             return Err(Invalid::new("redirect", why));
         }
         let change = RouteChange {
+            labels: self.labels.map(labels::parse).transpose()?,
             if_revision: Some(self.if_revision.into()),
             listener: optional(self.listener.as_ref(), "listener")?,
             name: self.name.map(|name| name.try_into().at("name")).transpose()?,

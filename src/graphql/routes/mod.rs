@@ -10,9 +10,11 @@ pub(super) use self::object::RouteObject;
 use super::app_and_actor;
 use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
 use super::global_id::{GlobalId as _, optional};
+use super::labels::{self, LabelInput};
 use super::page::{Paged, Slice};
 use super::parse::in_input;
 use super::payload::{answer, answer_or, payloads};
+use crate::model::Labelled;
 use crate::model::{NodeGroupId, RouteId};
 
 #[derive(Default)]
@@ -41,10 +43,11 @@ impl RouteQuery {
         group: Option<ID>,
         #[graphql(default = 50)] first: i64,
         after: Option<String>,
+        #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<RouteObject>> {
         let (app, _) = app_and_actor(ctx)?;
         let group = optional(group.as_ref(), "group")?;
-        paged(ctx, group.unwrap_or(app.default_group()), first, after.as_deref()).await
+        paged(ctx, group.unwrap_or(app.default_group()), first, after.as_deref(), labels).await
     }
 
     /// One route.
@@ -60,10 +63,13 @@ pub(super) async fn paged(
     group: NodeGroupId,
     first: i64,
     after: Option<&str>,
+    labels: Option<Vec<LabelInput>>,
 ) -> Result<Paged<RouteObject>> {
     let (app, actor) = app_and_actor(ctx)?;
     let slice = Slice::parse(first, after)?;
-    let rows = app.routes(actor, group, slice.page()).await?;
+    let labels = labels::parse(labels.unwrap_or_default())?;
+    let page = Labelled { page: slice.page(), labels };
+    let rows = app.routes(actor, group, page).await?;
     Ok(slice.present(rows, |route| i32::from(route.id).into(), RouteObject))
 }
 

@@ -3,6 +3,7 @@
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 
 use crate::graphql::global_id::GlobalId as _;
+use crate::graphql::labels::{self, LabelObject};
 use crate::graphql::listeners::ListenerObject;
 use crate::graphql::loaders;
 use crate::graphql::node_groups::NodeGroupObject;
@@ -204,6 +205,11 @@ impl RouteObject {
                 code: redirect.code.into(),
             }),
         }
+    }
+
+    /// What people sort it by, by key.
+    async fn labels(&self) -> Vec<LabelObject> {
+        labels::shown(&self.0.spec.labels)
     }
 
     /// The group's revision at which it was last changed; goes into `ifRevision`.

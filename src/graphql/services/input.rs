@@ -5,6 +5,7 @@ use async_graphql::{ID, InputObject, MaybeUndefined};
 use super::object::{LoadBalancingEnum, ProtocolEnum};
 use crate::app::NewService;
 use crate::graphql::global_id::{GlobalId as _, optional};
+use crate::graphql::labels::{self, LabelInput};
 use crate::graphql::parse::{list, number, replaced};
 use crate::model::{
     At as _, Endpoint, HealthCheck, HttpVersion, Invalid, Millis, Pem, Protocol, ServiceAuth,
@@ -100,6 +101,9 @@ pub(in crate::graphql) struct CreateServiceInput {
     tls: Option<UpstreamTlsInput>,
     /// What it belongs to, in people's minds; up to 100 characters.
     collection: Option<String>,
+    /// What to sort it by; up to 32 labels.
+    #[graphql(default)]
+    labels: Vec<LabelInput>,
 }
 
 /// What to change; what is left out stays as it is.
@@ -133,6 +137,8 @@ pub(in crate::graphql) struct UpdateServiceInput {
     collection: MaybeUndefined<String>,
     /// False takes it from all proxies, as long as no route or listener names it.
     is_active: Option<bool>,
+    /// Takes the place of all labels.
+    labels: Option<Vec<LabelInput>>,
 }
 
 impl CreateServiceInput {
@@ -149,6 +155,7 @@ impl CreateServiceInput {
         Ok(NewService {
             group: optional(self.group.as_ref(), "group")?,
             spec: ServiceSpec {
+                labels: labels::parse(self.labels)?,
                 name: self.name.try_into().at("name")?,
                 protocol: self.protocol.into(),
                 endpoints,
@@ -173,6 +180,7 @@ impl UpdateServiceInput {
     pub(super) fn parse(self) -> Result<(ServiceId, ServiceChange), Invalid> {
         let timeouts = self.timeouts.map(TimeoutsInput::parse).transpose()?.unwrap_or_default();
         let change = ServiceChange {
+            labels: self.labels.map(labels::parse).transpose()?,
             if_revision: Some(self.if_revision.into()),
             name: self.name.map(|name| name.try_into().at("name")).transpose()?,
             protocol: self.protocol.map(Protocol::from),

@@ -4,6 +4,7 @@ use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 
 use crate::app::envoy_cluster;
 use crate::graphql::global_id::GlobalId as _;
+use crate::graphql::labels::{self, LabelObject};
 use crate::graphql::loaders;
 use crate::graphql::node_groups::NodeGroupObject;
 use crate::graphql::scalars::Time;
@@ -204,6 +205,11 @@ impl ServiceObject {
     /// What its cluster is called in Envoy.
     async fn envoy_cluster(&self) -> String {
         envoy_cluster(&self.0)
+    }
+
+    /// What people sort it by, by key.
+    async fn labels(&self) -> Vec<LabelObject> {
+        labels::shown(&self.0.spec.labels)
     }
 
     /// The group's revision at which it was last changed; goes into `ifRevision`.

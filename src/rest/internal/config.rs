@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::app::{Content, ContentCertificate, ContentRoute};
+use crate::model::Labels;
 use crate::model::{
     At as _, Endpoint, HealthCheck, Host, HostPattern, HttpPath, HttpVersion, Invalid, KeyPair,
     LoadBalancing, Millis, Name, PathMatch, Pem, Port, Protocol, ServiceSpec, Timeout, Timeouts,
@@ -218,6 +219,7 @@ impl Service {
             None
         };
         Ok(ServiceSpec {
+            labels: Labels::NONE,
             endpoints: self.endpoints()?,
             name: Name::try_from(self.name).at("name")?,
             protocol: Protocol::Http(version),

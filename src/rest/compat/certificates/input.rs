@@ -8,6 +8,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::app;
+use crate::model::Labels;
 use crate::model::{
     At as _, CertificateChange, CertificateSource, CertificateSpec, InfisicalPlace, Invalid,
     KeyPair, NodeGroupId, RenewBefore, StorePath, VaultPlace,
@@ -93,6 +94,7 @@ impl NewCertificate {
         let group: Option<NodeGroupId> = optional_id(self.cluster_id, "cluster_id")?;
         let days: Option<RenewBefore> = parsed(self.renew_before_days, "renew_before_days")?;
         let spec = CertificateSpec {
+            labels: Labels::NONE,
             name: self.name.try_into().at("name")?,
             description: text(self.description.unwrap_or_default(), "description")?,
             source,
@@ -150,6 +152,7 @@ impl CertificatePatch {
             }
         };
         Ok(CertificateChange {
+            labels: None,
             if_revision: None,
             description: self.description.map(|d| text(d, "description")).transpose()?,
             auto_renew: self.auto_renew,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app;
+use crate::model::Labels;
 use crate::model::{
     At as _, Invalid, MappingChange, MappingProtocol, MappingSpec, PortRange, ServiceId, Services,
 };
@@ -70,6 +71,7 @@ impl NewMapping {
     pub(super) fn parse(self) -> Result<app::NewMapping, Invalid> {
         let protocols = self.protocols.as_ref().map(protocols).transpose()?;
         let spec = MappingSpec {
+            labels: Labels::NONE,
             name: self.name.try_into().at("name")?,
             description: text(self.description.unwrap_or_default(), "description")?,
             sources: services(&self.source_services, "source_services")?,
@@ -90,6 +92,7 @@ impl MappingPatch {
         let sources = self.source_services.map(|s| services(&s, "source_services"));
         let destinations = self.dest_services.map(|s| services(&s, "dest_services"));
         Ok(MappingChange {
+            labels: None,
             if_revision: None,
             name: parsed(self.name, "name")?,
             description: self.description.map(|d| text(d, "description")).transpose()?,

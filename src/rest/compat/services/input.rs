@@ -5,6 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app;
+use crate::model::Labels;
 use crate::model::{
     At as _, Endpoint, HttpVersion, Invalid, LoadBalancing, Millis, Protocol, Scheme, SchemeChange,
     SecretAuth, ServiceAuth, ServiceChange, ServiceSpec, Timeout, Timeouts, Weight,
@@ -138,6 +139,7 @@ impl NewService {
             ..Default::default()
         };
         let spec = ServiceSpec {
+            labels: Labels::NONE,
             name: self.name.try_into().at("name")?,
             protocol: Protocol::Http(HttpVersion::Http1),
             endpoints: vec![first],
