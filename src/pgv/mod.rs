@@ -5,11 +5,13 @@
 //! large, one of these. They are read from the descriptors here and asked of a
 //! message before any Envoy sees it. Beside them, what the API calls deprecated.
 //!
-//! What is found is all that the rules say. An Envoy may refuse more: what it
-//! cannot resolve, bind or load only it knows.
+//! One thing no rule says and an Envoy looks at first: that an authority is a
+//! certificate at all. Otherwise what is found is what the rules say. An Envoy may refuse
+//! more: what it cannot resolve, bind or load only it knows.
 //!
 //! [protoc-gen-validate]: https://github.com/bufbuild/protoc-gen-validate
 
+mod authorities;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -102,6 +104,9 @@ fn check_message(message: &DynamicMessage, path: &str, found: &mut Vec<Violation
     if descriptor.full_name() == "google.protobuf.Any" {
         return check_packed(message, path, found);
     }
+    if descriptor.full_name() == authorities::TRUSTING {
+        found.extend(authorities::check(message, path));
+    }
     let checks = checks(&descriptor);
     for FieldChecks { field, rules, deprecated } in &checks.fields {
         let (is_set, value) = (message.has_field(field), message.get_field(field));
@@ -115,7 +120,7 @@ fn check_message(message: &DynamicMessage, path: &str, found: &mut Vec<Violation
                 rules::check(rules, field, &value, &path, found);
             }
             check_below(field, rules.as_ref(), &value, &path, found);
-        } else if rules.as_ref().is_some_and(rules::is_required) {
+        } else if is_alone(field) && rules.as_ref().is_some_and(rules::is_required) {
             found.push(broken(&path, "must be set"));
         }
     }
@@ -125,6 +130,12 @@ fn check_message(message: &DynamicMessage, path: &str, found: &mut Vec<Violation
             found.push(broken(&at(path, name), format!("must be one of {}", one_of.join(", "))));
         }
     }
+}
+
+/// Whether nothing else may be set in the place of a field. Of a choice the rules are asked
+/// of what is chosen.
+fn is_alone(field: &FieldDescriptor) -> bool {
+    field.containing_oneof().is_none_or(|choice| choice.is_synthetic())
 }
 
 /// Checks what an `Any` holds, if it is known what that is.

@@ -41,6 +41,33 @@ fn what_is_good_breaks_no_rule() {
 }
 
 #[test]
+fn of_a_choice_the_rules_are_asked_of_what_is_chosen() {
+    use envoy_types::pb::envoy::config::route::v3::{
+        NonForwardingAction, Route, RouteMatch, route::Action, route_match::PathSpecifier,
+    };
+    let routed = |path: Option<PathSpecifier>| RouteConfiguration {
+        virtual_hosts: vec![VirtualHost {
+            name: "v".to_owned(),
+            domains: vec!["*".to_owned()],
+            routes: vec![Route {
+                r#match: Some(RouteMatch { path_specifier: path, ..Default::default() }),
+                action: Some(Action::NonForwardingAction(NonForwardingAction {})),
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let prefix = PathSpecifier::Prefix("/".to_owned());
+    assert_eq!(found_in(&routed(Some(prefix))), []);
+    let path = "virtual_hosts[0].routes[0].match.path_specifier";
+    let found = found_in(&routed(None));
+    assert!(
+        matches!(found.as_slice(), [(at, why)] if at == path && why.starts_with("must be one of"))
+    );
+}
+
+#[test]
 fn each_kind_of_rule_is_asked() {
     let second = || Some(Duration { seconds: 1, nanos: 0 });
     let seconds = |seconds| Some(Duration { seconds, nanos: -i32::from(seconds < 0) });
