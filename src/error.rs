@@ -106,6 +106,14 @@ pub enum Error {
     /// The input breaks a rule.
     #[error("{0}")]
     Invalid(Invalid),
+    /// One of several changes that were asked for at once is refused.
+    #[error("{error}")]
+    InChange {
+        /// Where in the input it stands.
+        path: Vec<String>,
+        /// Why.
+        error: Box<Self>,
+    },
     /// A store of secrets says no, or has nothing that helps.
     #[error("{0}")]
     Source(String),
@@ -172,6 +180,10 @@ impl Error {
                 path.insert(0, outer.to_owned());
                 Self::Stale { kind, name, revision, path }
             }
+            Self::InChange { mut path, error } => {
+                path.insert(0, outer.to_owned());
+                Self::InChange { path, error }
+            }
             Self::Unauthenticated(_)
             | Self::Forbidden
             | Self::UnprovenNode(_)
@@ -196,7 +208,9 @@ impl Error {
     pub fn path(&self) -> &[String] {
         match self {
             Self::Invalid(invalid) => invalid.path(),
-            Self::AlreadyExists { path, .. } | Self::Stale { path, .. } => path,
+            Self::AlreadyExists { path, .. }
+            | Self::Stale { path, .. }
+            | Self::InChange { path, .. } => path,
             Self::Unauthenticated(_)
             | Self::Forbidden
             | Self::UnprovenNode(_)
@@ -215,6 +229,48 @@ impl Error {
             | Self::Source(_)
             | Self::Internal(_) => &[],
         }
+    }
+
+    /// Whether whoever asked can mend it, by asking for something else: then it is told
+    /// as a part of the answer.
+    pub fn can_be_mended(&self) -> bool {
+        match self {
+            Self::AlreadyExists { .. }
+            | Self::Conflict(_)
+            | Self::Stale { .. }
+            | Self::InUse { .. }
+            | Self::DefaultGroup
+            | Self::Invalid(_)
+            | Self::InChange { .. }
+            | Self::LicenceLimit { .. }
+            | Self::ProxyLimit(_)
+            | Self::NotFound { .. }
+            | Self::Refused(_)
+            | Self::Source(_) => true,
+            Self::Unauthenticated(_)
+            | Self::Forbidden
+            | Self::UnprovenNode(_)
+            | Self::ForbiddenNode(_)
+            | Self::CodeRequired
+            | Self::Deactivated
+            | Self::TooMany { .. }
+            | Self::Unavailable { .. }
+            | Self::Internal(_) => false,
+        }
+    }
+
+    /// Says in which of several changes it went wrong, if it can be mended there; `change`
+    /// is the way to it.
+    #[must_use]
+    pub fn in_change(self, change: &[&str]) -> Self {
+        if !self.can_be_mended() {
+            return self;
+        }
+        if self.path().is_empty() {
+            let path = change.iter().map(|part| (*part).to_owned()).collect();
+            return Self::InChange { path, error: Box::new(self) };
+        }
+        change.iter().rev().fold(self, |error, part| error.within(part))
     }
 
     /// The one table of codes.
@@ -251,6 +307,7 @@ impl Error {
             Self::ProxyLimit(_) => {
                 codes("LIMIT", StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted)
             }
+            Self::InChange { error, .. } => error.codes(),
             Self::Invalid(_) => codes("INVALID", StatusCode::BAD_REQUEST, Code::InvalidArgument),
             Self::Source(_) => codes("SOURCE", StatusCode::BAD_GATEWAY, Code::FailedPrecondition),
             Self::Unavailable { .. } => {

@@ -81,7 +81,7 @@ impl App {
     /// Begins an operation of `actor` that proxies hear nothing of.
     pub(super) async fn act<'a>(&self, actor: &'a Actor, operation: Operation) -> Result<Act<'a>> {
         actor.may(operation, Scope::Everywhere)?;
-        let tx = self.0.store.write().await?;
+        let tx = self.write().await?;
         Ok(Act { tx, actor, operation, now: now() })
     }
 
@@ -122,7 +122,7 @@ impl App {
     pub(super) async fn forget_audit(&self, end: DateTime<Utc>) -> Result<u64> {
         let mut forgotten = 0;
         loop {
-            let tx = self.0.store.write().await?;
+            let tx = self.write().await?;
             let batch = tx.forget_audit_entries(end, BATCH).await?;
             tx.commit().await?;
             if batch == 0 {
@@ -154,7 +154,7 @@ impl App {
             ..entry(operation, origin, String::new(), Note::default())
         };
         let noted = async {
-            let tx = self.0.store.write().await?;
+            let tx = self.write().await?;
             tx.insert_audit_entry(entry, now()).await?;
             tx.commit().await
         };
@@ -165,12 +165,17 @@ impl App {
 }
 
 impl Act<'_> {
-    /// Writes the audit log and commits.
+    /// Writes the audit log and commits, unless it is only tried.
     pub(super) async fn done(self, summary: String, note: Note) -> Result<()> {
         let Self { tx, actor, operation, now } = self;
-        tracing::info!(user.name = %actor.username, operation = operation.name(), "{summary}");
-        tx.insert_audit_entry(by(actor, operation, summary, note), now).await?;
-        tx.commit().await
+        let entry = by(actor, operation, summary.clone(), note);
+        tx.insert_audit_entry(entry, now).await?;
+        let is_kept = !tx.is_tried();
+        tx.commit().await?;
+        if is_kept {
+            tracing::info!(user.name = %actor.username, operation = operation.name(), "{summary}");
+        }
+        Ok(())
     }
 }
 

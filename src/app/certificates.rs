@@ -7,14 +7,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::audit::Note;
-use super::{App, By, Change, Edit, check_revision, now};
+use super::{App, By, Change, Done, Edit, check_revision, now};
 use crate::auth::{Actor, Operation, Scope};
 use crate::error::{Error, Result};
 use crate::model::Labelled;
 use crate::model::Revision;
 use crate::model::{
     Certificate, CertificateChange, CertificateId, CertificateSource, CertificateSpec, KeyPair,
-    KeyPairPart, NodeGroupId, Window,
+    KeyPairPart, NodeGroupId, VaultPlace, Window,
 };
 use crate::store::{CertificateFilter, KeptPair};
 
@@ -139,10 +139,8 @@ impl App {
             }
         };
         let edit = self.begin(actor, operation, group).await?;
-        let certificate = edit.new_certificate(&spec, &pair, Some(actor)).await?;
-        let edit = edit.noting(Note::made(&certificate));
-        let change = edit.seal(format!("{done} certificate {}", spec.name)).await?;
-        Ok((certificate, change))
+        let done = edit.create_certificate(&spec, &pair, done).await?;
+        edit.finish(done).await
     }
 
     /// Changes a certificate, or puts another in its place. `InUse` if it is to be
@@ -156,25 +154,8 @@ impl App {
     ) -> Result<(Certificate, Change)> {
         let group = self.certificate(actor, id).await?.group; // it never changes
         let edit = self.begin(actor, Operation::UpdateCertificate, group).await?;
-        let before = edit.tx.certificate(id).await?;
-        check_revision("certificate", &before.spec.name, before.revision, change.if_revision)?;
-        let pair = change.pair.clone();
-        let spec = before.spec.clone().changed(change);
-        if pair.is_some() && spec.source != CertificateSource::Upload {
-            return Err(Error::Refused(
-                "this certificate comes from a store of secrets: renew it, or upload another one",
-            ));
-        }
-        if before.spec.is_active && !spec.is_active {
-            edit.tx.check_certificate_unused(&before).await?;
-        }
-        let mut certificate = edit.tx.update_certificate(id, &spec, edit.now).await?;
-        if let Some(pair) = pair {
-            certificate = edit.keep_pair(id, &pair, true).await?;
-        }
-        let edit = edit.noting(Note::changed(&before, &certificate));
-        let change = edit.seal(format!("update certificate {}", spec.name)).await?;
-        Ok((certificate, change))
+        let done = edit.update_certificate(id, change).await?;
+        edit.finish(done).await
     }
 
     /// Deletes a certificate, and its key. `InUse` while a listener proves itself
@@ -188,11 +169,8 @@ impl App {
     ) -> Result<Change> {
         let group = self.certificate(actor, id).await?.group;
         let edit = self.begin(actor, Operation::DeleteCertificate, group).await?;
-        let certificate = edit.tx.certificate(id).await?;
-        check_revision("certificate", &certificate.spec.name, certificate.revision, if_revision)?;
-        edit.tx.delete_certificate(&certificate).await?;
-        let edit = edit.noting(Note::gone(&certificate));
-        edit.seal(format!("delete certificate {}", certificate.spec.name)).await
+        let done = edit.delete_certificate(id, if_revision).await?;
+        Ok(edit.finish(done).await?.1)
     }
 
     /// Fetches a certificate anew. If that fails, the old one stays, and says why.
@@ -281,7 +259,7 @@ impl App {
         tried: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<bool> {
-        let tx = self.0.store.write().await?;
+        let tx = self.write().await?;
         let claimed = tx.claim_renewal(id, tried, now).await?;
         tx.commit().await?;
         Ok(claimed)
@@ -316,7 +294,7 @@ impl App {
     }
 
     async fn note_renewal_error(&self, id: CertificateId, why: &str) -> Result<()> {
-        let tx = self.0.store.write().await?;
+        let tx = self.write().await?;
         tx.note_renewal_error(id, why).await?;
         tx.commit().await
     }
@@ -324,6 +302,13 @@ impl App {
     /// What a source has, read and checked.
     async fn fetch(&self, source: &CertificateSource) -> Result<KeyPair> {
         use secrecy::ExposeSecret as _;
+        if self.is_dry_run()
+            && let CertificateSource::Vault(VaultPlace::Pki { .. }) = source
+        {
+            return Err(Error::Refused(
+                "a dry run has no certificate issued: what Vault's PKI engine issues is issued",
+            ));
+        }
         let fetched = self.0.stores.fetch(source).await?;
         let (chain, key) = (fetched.chain.as_deref(), fetched.key.expose_secret());
         KeyPair::read(&fetched.certificate, chain, key, now()).map_err(|e| {
@@ -338,6 +323,59 @@ impl App {
 }
 
 impl Edit<'_> {
+    /// Takes a certificate in; `verb` says how it came.
+    pub(super) async fn create_certificate(
+        &self,
+        spec: &CertificateSpec,
+        pair: &KeyPair,
+        verb: &str,
+    ) -> Result<Done<Certificate>> {
+        let certificate = self.new_certificate(spec, pair, self.by.user()).await?;
+        let (note, cause) = (Note::made(&certificate), format!("{verb} certificate {}", spec.name));
+        Ok(Done { made: certificate, note, cause })
+    }
+
+    /// Changes a certificate of the group.
+    pub(super) async fn update_certificate(
+        &self,
+        id: CertificateId,
+        change: CertificateChange,
+    ) -> Result<Done<Certificate>> {
+        let before = self.tx.certificate(id).await?;
+        self.check_group(before.group, KIND, id)?;
+        check_revision(KIND, &before.spec.name, before.revision, change.if_revision)?;
+        let pair = change.pair.clone();
+        let spec = before.spec.clone().changed(change);
+        if pair.is_some() && spec.source != CertificateSource::Upload {
+            return Err(Error::Refused(
+                "this certificate comes from a store of secrets: renew it, or upload another one",
+            ));
+        }
+        if before.spec.is_active && !spec.is_active {
+            self.tx.check_certificate_unused(&before).await?;
+        }
+        let mut certificate = self.tx.update_certificate(id, &spec, self.now).await?;
+        if let Some(pair) = pair {
+            certificate = self.keep_pair(id, &pair, true).await?;
+        }
+        let note = Note::changed(&before, &certificate);
+        Ok(Done { made: certificate, note, cause: format!("update certificate {}", spec.name) })
+    }
+
+    /// Deletes a certificate of the group.
+    pub(super) async fn delete_certificate(
+        &self,
+        id: CertificateId,
+        if_revision: Option<Revision>,
+    ) -> Result<Done<()>> {
+        let certificate = self.tx.certificate(id).await?;
+        self.check_group(certificate.group, KIND, id)?;
+        check_revision(KIND, &certificate.spec.name, certificate.revision, if_revision)?;
+        self.tx.delete_certificate(&certificate).await?;
+        let cause = format!("delete certificate {}", certificate.spec.name);
+        Ok(Done { made: (), note: Note::gone(&certificate), cause })
+    }
+
     /// Inserts a certificate with its key.
     pub(super) async fn new_certificate(
         &self,

@@ -50,7 +50,7 @@ impl App {
         drop(tx);
         let hash = self.0.passwords.hash(new.password.into_secret()).await?;
 
-        let (tx, now) = (self.0.store.write().await?, now());
+        let (tx, now) = (self.write().await?, now());
         tx.lock_accounts().await?; // of two first ones, one is the first
         let invitation = invited(&tx, invitation.as_ref()).await?;
         let role = invitation.as_ref().map_or(Role::Admin, |invitation| invitation.spec.role);

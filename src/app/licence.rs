@@ -75,7 +75,7 @@ impl App {
 
     async fn keep_answer(&self, good: &Good) -> Result<()> {
         let Some(key) = self.licence_key() else { return Ok(()) };
-        let tx = self.0.store.write().await?;
+        let tx = self.write().await?;
         tx.put_licence(key, good.answer.clone(), good.at).await?;
         tx.commit().await
     }

@@ -1,7 +1,7 @@
 //! Listeners.
 
 use super::audit::Note;
-use super::{App, Change, Edit, check_revision};
+use super::{App, Change, Done, Edit, check_revision};
 use crate::auth::{Actor, Operation};
 use crate::error::{Error, Result};
 use crate::model::Labelled;
@@ -64,11 +64,8 @@ impl App {
     ) -> Result<(Listener, Change)> {
         let group = new.group.unwrap_or(self.default_group());
         let edit = self.begin(actor, Operation::CreateListener, group).await?;
-        edit.check_listener(&new.spec).await?;
-        let listener = edit.tx.insert_listener(edit.group, &new.spec, false, edit.now).await?;
-        let edit = edit.noting(Note::made(&listener));
-        let change = edit.seal(format!("create listener {}", new.spec.name)).await?;
-        Ok((listener, change))
+        let done = edit.create_listener(new.spec).await?;
+        edit.finish(done).await
     }
 
     /// Changes a listener.
@@ -81,14 +78,8 @@ impl App {
     ) -> Result<(Listener, Change)> {
         let group = self.listener(actor, id).await?.group; // it never changes
         let edit = self.begin(actor, Operation::UpdateListener, group).await?;
-        let before = edit.tx.listener(id).await?;
-        check_revision("listener", &before.spec.name, before.revision, change.if_revision)?;
-        let spec = before.spec.clone().changed(change);
-        edit.check_listener(&spec).await?;
-        let listener = edit.tx.update_listener(id, &spec, edit.now).await?;
-        let edit = edit.noting(Note::changed(&before, &listener));
-        let change = edit.seal(format!("update listener {}", spec.name)).await?;
-        Ok((listener, change))
+        let done = edit.update_listener(id, change).await?;
+        edit.finish(done).await
     }
 
     /// Deletes a listener. `InUse` while a route is on it.
@@ -101,15 +92,50 @@ impl App {
     ) -> Result<Change> {
         let group = self.listener(actor, id).await?.group;
         let edit = self.begin(actor, Operation::DeleteListener, group).await?;
-        let listener = edit.tx.listener(id).await?;
-        check_revision("listener", &listener.spec.name, listener.revision, if_revision)?;
-        edit.tx.delete_listener(&listener).await?;
-        let edit = edit.noting(Note::gone(&listener));
-        edit.seal(format!("delete listener {}", listener.spec.name)).await
+        let done = edit.delete_listener(id, if_revision).await?;
+        Ok(edit.finish(done).await?.1)
     }
 }
 
 impl Edit<'_> {
+    /// Makes a listener.
+    pub(super) async fn create_listener(&self, spec: ListenerSpec) -> Result<Done<Listener>> {
+        self.check_listener(&spec).await?;
+        let listener = self.tx.insert_listener(self.group, &spec, false, self.now).await?;
+        let (note, cause) = (Note::made(&listener), format!("create listener {}", spec.name));
+        Ok(Done { made: listener, note, cause })
+    }
+
+    /// Changes a listener of the group.
+    pub(super) async fn update_listener(
+        &self,
+        id: ListenerId,
+        change: ListenerChange,
+    ) -> Result<Done<Listener>> {
+        let before = self.tx.listener(id).await?;
+        self.check_group(before.group, "listener", id)?;
+        check_revision("listener", &before.spec.name, before.revision, change.if_revision)?;
+        let spec = before.spec.clone().changed(change);
+        self.check_listener(&spec).await?;
+        let listener = self.tx.update_listener(id, &spec, self.now).await?;
+        let note = Note::changed(&before, &listener);
+        Ok(Done { made: listener, note, cause: format!("update listener {}", spec.name) })
+    }
+
+    /// Deletes a listener of the group.
+    pub(super) async fn delete_listener(
+        &self,
+        id: ListenerId,
+        if_revision: Option<Revision>,
+    ) -> Result<Done<()>> {
+        let listener = self.tx.listener(id).await?;
+        self.check_group(listener.group, "listener", id)?;
+        check_revision("listener", &listener.spec.name, listener.revision, if_revision)?;
+        self.tx.delete_listener(&listener).await?;
+        let cause = format!("delete listener {}", listener.spec.name);
+        Ok(Done { made: (), note: Note::gone(&listener), cause })
+    }
+
     /// Checks that the service which a TCP listener names is there for it.
     async fn check_listener(&self, spec: &ListenerSpec) -> Result<()> {
         self.check_certificate(spec).await?;

@@ -1,7 +1,7 @@
 //! Mappings.
 
 use super::audit::Note;
-use super::{App, Change, Edit, check_revision};
+use super::{App, Change, Done, Edit, check_revision};
 use crate::auth::{Actor, Operation, Scope};
 use crate::error::{Error, Result};
 use crate::model::Labelled;
@@ -60,12 +60,8 @@ impl App {
     ) -> Result<(Mapping, Change)> {
         let group = new.group.unwrap_or(self.default_group());
         let edit = self.begin(actor, Operation::CreateMapping, group).await?;
-        let spec = edit.check_mapping(new.spec).await?;
-        let (group, by) = (edit.group, Some(actor.user));
-        let mapping = edit.tx.insert_mapping(group, &spec, by, edit.now).await?;
-        let edit = edit.noting(Note::made(&mapping));
-        let change = edit.seal(format!("create mapping {}", spec.name)).await?;
-        Ok((mapping, change))
+        let done = edit.create_mapping(new.spec).await?;
+        edit.finish(done).await
     }
 
     /// Changes a mapping.
@@ -78,14 +74,8 @@ impl App {
     ) -> Result<(Mapping, Change)> {
         let group = self.mapping(actor, id).await?.group; // it never changes
         let edit = self.begin(actor, Operation::UpdateMapping, group).await?;
-        let before = edit.tx.mapping(id).await?;
-        check_revision("mapping", &before.spec.name, before.revision, change.if_revision)?;
-        let spec = before.spec.clone().changed(change);
-        let spec = edit.check_mapping(spec).await?;
-        let mapping = edit.tx.update_mapping(id, &spec, edit.now).await?;
-        let edit = edit.noting(Note::changed(&before, &mapping));
-        let change = edit.seal(format!("update mapping {}", spec.name)).await?;
-        Ok((mapping, change))
+        let done = edit.update_mapping(id, change).await?;
+        edit.finish(done).await
     }
 
     /// Deletes a mapping.
@@ -98,15 +88,50 @@ impl App {
     ) -> Result<Change> {
         let group = self.mapping(actor, id).await?.group;
         let edit = self.begin(actor, Operation::DeleteMapping, group).await?;
-        let mapping = edit.tx.mapping(id).await?;
-        check_revision("mapping", &mapping.spec.name, mapping.revision, if_revision)?;
-        edit.tx.delete_mapping(&mapping).await?;
-        let edit = edit.noting(Note::gone(&mapping));
-        edit.seal(format!("delete mapping {}", mapping.spec.name)).await
+        let done = edit.delete_mapping(id, if_revision).await?;
+        Ok(edit.finish(done).await?.1)
     }
 }
 
 impl Edit<'_> {
+    /// Makes a mapping.
+    pub(super) async fn create_mapping(&self, spec: MappingSpec) -> Result<Done<Mapping>> {
+        let spec = self.check_mapping(spec).await?;
+        let mapping = self.tx.insert_mapping(self.group, &spec, self.user(), self.now).await?;
+        let (note, cause) = (Note::made(&mapping), format!("create mapping {}", spec.name));
+        Ok(Done { made: mapping, note, cause })
+    }
+
+    /// Changes a mapping of the group.
+    pub(super) async fn update_mapping(
+        &self,
+        id: MappingId,
+        change: MappingChange,
+    ) -> Result<Done<Mapping>> {
+        let before = self.tx.mapping(id).await?;
+        self.check_group(before.group, "mapping", id)?;
+        check_revision("mapping", &before.spec.name, before.revision, change.if_revision)?;
+        let spec = before.spec.clone().changed(change);
+        let spec = self.check_mapping(spec).await?;
+        let mapping = self.tx.update_mapping(id, &spec, self.now).await?;
+        let note = Note::changed(&before, &mapping);
+        Ok(Done { made: mapping, note, cause: format!("update mapping {}", spec.name) })
+    }
+
+    /// Deletes a mapping of the group.
+    pub(super) async fn delete_mapping(
+        &self,
+        id: MappingId,
+        if_revision: Option<Revision>,
+    ) -> Result<Done<()>> {
+        let mapping = self.tx.mapping(id).await?;
+        self.check_group(mapping.group, "mapping", id)?;
+        check_revision("mapping", &mapping.spec.name, mapping.revision, if_revision)?;
+        self.tx.delete_mapping(&mapping).await?;
+        let cause = format!("delete mapping {}", mapping.spec.name);
+        Ok(Done { made: (), note: Note::gone(&mapping), cause })
+    }
+
     /// Checks a mapping, and that the services which it names are there for it.
     async fn check_mapping(&self, spec: MappingSpec) -> Result<MappingSpec> {
         let spec = spec.check()?;

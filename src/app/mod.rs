@@ -13,7 +13,9 @@ mod audit;
 #[cfg(test)]
 mod audit_tests;
 mod certificates;
+mod changes;
 mod content;
+mod dry_run;
 mod health;
 #[cfg(test)]
 mod history_tests;
@@ -26,6 +28,7 @@ mod mappings;
 mod node_groups;
 mod node_tokens;
 mod nodes;
+mod preview;
 mod proxies;
 mod proxy_config;
 mod rollback;
@@ -60,13 +63,15 @@ use tokio::task::spawn_blocking;
 use crate::auth::{
     Actor, Edge, Keys, NodeAccess, Operation, Origin, Passwords, Scope, Sealer, Tokens,
 };
-use crate::compile::{TYPES, compile};
+use crate::compile::{CompileError, TYPES, compile};
 use crate::error::{Error, Result};
 use crate::history;
 use crate::hub::Hub;
 use crate::licence::{LicenceSettings, Licensing};
 use crate::loads::Loads;
-use crate::model::{DesiredState, KeptItem, Name, NewSnapshot, SnapshotRecord, TypeRecord};
+use crate::model::{
+    DesiredState, KeptItem, Name, NewAuditEntry, NewSnapshot, SnapshotRecord, TypeRecord, UserId,
+};
 use crate::model::{NodeGroupId, Revision};
 use crate::nodes::Nodes;
 use crate::publish::Nudge;
@@ -74,8 +79,12 @@ use crate::secret_stores::SecretStores;
 use crate::store::{Store, Tx};
 
 use self::audit::Note;
+use self::dry_run::Mode;
 
 pub use certificates::{BatchItem, BatchOutcome, CertificateQuery, NewCertificate};
+pub use changes::{
+    Applied, ChangeReader, Changes, Made, NewChange, ReadChange, UploadedCertificate,
+};
 pub use content::{Content, ContentCertificate, ContentRoute};
 pub use health::Health;
 pub use import::{Import, ImportReport, Remark};
@@ -86,6 +95,7 @@ pub use mappings::NewMapping;
 pub use node_groups::CountedGroup;
 pub use node_tokens::NewNodeToken;
 pub use nodes::{Admission, Identity, Watcher};
+pub use preview::{Preview, PreviewDiff, Problem, ReachedNode};
 pub use proxy_config::{ProxyConfig, ServiceConfig};
 pub use rollback::Rollback;
 pub use rollout::{NodeProgress, Outcome, Progress, Quorum, WaitFor};
@@ -103,7 +113,7 @@ pub use xds_stats::{Standing, XdsStats};
 
 /// The control plane's state and operations; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct App(Arc<Parts>);
+pub struct App(Arc<Parts>, Mode);
 
 #[derive(Debug)]
 struct Parts {
@@ -160,6 +170,8 @@ pub struct Change {
     pub revision: Revision,
     /// The version of the group's snapshot since.
     pub version: String,
+    /// Whether that is only what would be.
+    pub dry_run: bool,
 }
 
 /// Who asks for a change.
@@ -210,7 +222,7 @@ impl App {
         let (loads, passwords) = (Loads::new(), Passwords::default());
         let accounts = watch::Sender::new(());
         let Ground { default_group, retention } = ground;
-        Self(Arc::new(Parts {
+        let parts = Parts {
             store,
             hub,
             nodes,
@@ -227,7 +239,8 @@ impl App {
             sign_ins: gates.sign_ins,
             retention,
             default_group,
-        }))
+        };
+        Self(Arc::new(parts), Mode::Real)
     }
 
     /// The group that is meant where none is named.
@@ -258,7 +271,7 @@ impl App {
         let scope = scope.into();
         by.may(operation, scope)?;
         let group = scope.group().ok_or(Error::Forbidden)?;
-        let tx = self.0.store.write().await?;
+        let tx = self.write().await?;
         let revision = tx.bump_revision(group).await?;
         let note = Note::default();
         Ok(Edit { app: self, tx, by, operation, group, revision, note, now: now() })
@@ -282,6 +295,16 @@ impl App {
     }
 }
 
+/// What was done within an [`Edit`].
+struct Done<T> {
+    /// What came of it.
+    made: T,
+    /// What it was done to, for the audit log.
+    note: Note,
+    /// What was done, for people.
+    cause: String,
+}
+
 impl<'a> By<'a> {
     /// Whether they may do `operation` to what `scope` says.
     fn may(self, operation: Operation, scope: Scope) -> Result<()> {
@@ -296,6 +319,18 @@ impl<'a> By<'a> {
         match self {
             Self::User(actor) => actor.knows_group(group),
             Self::Internal(_) | Self::Itself => true,
+        }
+    }
+
+    /// An entry of the audit log of what they did.
+    fn entry(self, operation: Operation, summary: String, note: Note) -> NewAuditEntry {
+        match self {
+            Self::User(actor) => audit::by(actor, operation, summary, note),
+            Self::Internal(origin) => audit::entry(operation, origin, summary, note),
+            Self::Itself => {
+                let origin = Origin { edge: Edge::Background, ..Default::default() };
+                audit::entry(operation, &origin, summary, note)
+            }
         }
     }
 
@@ -325,6 +360,23 @@ fn check_revision(
 }
 
 impl Edit<'_> {
+    /// Ends with what was done, as [`Edit::seal`].
+    async fn finish<T>(self, done: Done<T>) -> Result<(T, Change)> {
+        let Done { made, note, cause } = done;
+        let change = self.noting(note).seal(cause).await?;
+        Ok((made, change))
+    }
+
+    /// `NotFound` for what is in another group: that one is not locked.
+    fn check_group(&self, group: NodeGroupId, kind: &'static str, id: impl ToString) -> Result<()> {
+        if group == self.group { Ok(()) } else { Err(Error::not_found(kind, id)) }
+    }
+
+    /// Who does it, if it is a user.
+    fn user(&self) -> Option<UserId> {
+        self.by.user().map(|actor| actor.user)
+    }
+
     /// What the change does, for the audit log.
     fn noting(self, note: Note) -> Self {
         Self { note, ..self }
@@ -342,30 +394,40 @@ impl Edit<'_> {
         cause: String,
         good: impl FnOnce(&SnapshotRecord) -> Result<()>,
     ) -> Result<(SnapshotRecord, Change)> {
+        let compiled = self.compile().await??;
+        Box::pin(self.seal_compiled(compiled, cause, good)).await
+    }
+
+    /// What the change makes of the group, or why it comes to nothing.
+    async fn compile(&self) -> Result<Result<Compiled, CompileError>> {
+        let state = self.tx.desired_state(self.group).await?;
+        compiled(self.app.0.sealer.open_keys(state)).await
+    }
+
+    async fn seal_compiled(
+        self,
+        compiled: Compiled,
+        cause: String,
+        good: impl FnOnce(&SnapshotRecord) -> Result<()>,
+    ) -> Result<(SnapshotRecord, Change)> {
         let Self { app, tx, by, operation, group, revision, note, now } = self;
-        let (author, sealer) = (by.user(), &*app.0.sealer);
-        let record =
-            record(&tx, group, cause.clone(), author, now, app.0.retention, sealer).await?;
+        let record = keep(&tx, compiled, cause.clone(), by.user(), now, app.0.retention).await?;
         good(&record)?;
-        let mut entry = match by {
-            By::User(actor) => audit::by(actor, operation, cause, note),
-            By::Internal(origin) => audit::entry(operation, origin, cause, note),
-            By::Itself => {
-                let origin = Origin { edge: Edge::Background, ..Default::default() };
-                audit::entry(operation, &origin, cause, note)
-            }
-        };
-        entry.group = Some(group);
+        let entry = NewAuditEntry { group: Some(group), ..by.entry(operation, cause, note) };
         tx.insert_audit_entry(entry, now).await?;
         tx.commit().await?;
-        app.0.nudge.nudge();
+        let change =
+            Change { group, revision, version: record.version.clone(), dry_run: app.is_dry_run() };
+        if change.dry_run {
+            return Ok((record, change));
+        }
+        app.nudge();
         let user = by.user().map(|actor| &actor.username);
         tracing::info!(
             node_group.id = %group, %revision, version = record.version,
             user.name = user.map_or("(internal)", |name| name.as_str()),
             cause = record.cause, "committed a change"
         );
-        let change = Change { group, revision, version: record.version.clone() };
         Ok((record, change))
     }
 }
@@ -394,6 +456,15 @@ impl Retention {
     }
 }
 
+/// What a group comes to.
+struct Compiled {
+    group: NodeGroupId,
+    revision: Revision,
+    snapshot: Snapshot,
+    /// What history keeps of it.
+    items: Vec<KeptItem>,
+}
+
 /// Compiles the group as the transaction sees it, and keeps what came out in
 /// the group's history. An error leaves nothing behind but a rollback.
 async fn record(
@@ -405,9 +476,20 @@ async fn record(
     retention: Retention,
     sealer: &Sealer,
 ) -> Result<SnapshotRecord> {
-    let state = sealer.open_keys(tx.desired_state(group).await?);
-    let revision = state.group.revision;
-    let (snapshot, items) = compiled(state).await?;
+    let compiled = compiled(sealer.open_keys(tx.desired_state(group).await?)).await??;
+    keep(tx, compiled, cause, actor, now, retention).await
+}
+
+/// Keeps what a group comes to in its history.
+async fn keep(
+    tx: &Tx,
+    compiled: Compiled,
+    cause: String,
+    actor: Option<&Actor>,
+    now: DateTime<Utc>,
+    retention: Retention,
+) -> Result<SnapshotRecord> {
+    let Compiled { group, revision, snapshot, items } = compiled;
     let new = NewSnapshot {
         group,
         revision,
@@ -422,14 +504,15 @@ async fn record(
     Ok(record)
 }
 
-/// What a desired state comes to, and what history keeps of both.
-async fn compiled(state: DesiredState) -> Result<(Snapshot, Vec<KeptItem>)> {
+/// What a desired state comes to, or why it comes to nothing.
+async fn compiled(state: DesiredState) -> Result<Result<Compiled, CompileError>> {
     let compiled = spawn_blocking(move || {
         let snapshot = compile(&state)?;
         let items = history::items(&state, &snapshot);
-        Ok((snapshot, items))
+        let (group, revision) = (state.group.id, state.group.revision);
+        Ok(Compiled { group, revision, snapshot, items })
     });
-    compiled.await.map_err(Error::internal)?
+    compiled.await.map_err(Error::internal)
 }
 
 /// What a snapshot holds of each type, as history keeps it.

@@ -115,7 +115,7 @@ impl App {
         key: Option<&NodeSecret>,
     ) -> Result<(NodeGroup, Change)> {
         actor.may(Operation::CreateNodeGroup, Scope::Everywhere)?;
-        let (tx, now) = (self.0.store.write().await?, now());
+        let (tx, now) = (self.write().await?, now());
         self.may_add_group(&tx).await?;
         let group = tx.insert_node_group(&spec, false, Some(actor.user), now).await?.id;
         let revision = tx.bump_revision(group).await?;
@@ -184,7 +184,7 @@ impl App {
         }
         act.tx.delete_node_group(&group).await?;
         act.done(format!("delete node group {}", group.spec.name), Note::gone(&group)).await?;
-        self.0.nudge.nudge();
+        self.nudge();
         Ok(())
     }
 }

@@ -60,7 +60,7 @@ impl App {
         let summary = format!("give node group {} a new key", group.spec.name);
         act.done(summary, Note::of(&group)).await?;
         if let Some(old) = old {
-            self.0.access.revoke(old);
+            self.revoke(old);
         }
         Ok((group, secret))
     }
@@ -87,7 +87,7 @@ impl App {
     #[tracing::instrument(skip_all, fields(node_token.id = %id))]
     pub async fn revoke_node_token(&self, actor: &Actor, id: NodeTokenId) -> Result<()> {
         let operation = Operation::RevokeNodeToken;
-        let tx = self.0.store.write().await?;
+        let tx = self.write().await?;
         let (token, hash) = tx.delete_node_token(id).await?;
         if !actor.sees_group(token.group) {
             return Err(Error::not_found("node token", id));
@@ -95,7 +95,7 @@ impl App {
         actor.may(operation, token.group)?;
         let act = Act { tx, actor, operation, now: now() };
         act.done(format!("revoke node token {}", token.spec.name), Note::gone(&token)).await?;
-        self.0.access.revoke(hash);
+        self.revoke(hash);
         Ok(())
     }
 }

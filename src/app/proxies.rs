@@ -67,7 +67,7 @@ impl App {
     #[tracing::instrument(skip_all, fields(proxy.id = %id))]
     pub async fn retire_proxy(&self, actor: &Actor, id: ProxyId) -> Result<Proxy> {
         let operation = Operation::RetireProxy;
-        let tx = self.0.store.write().await?;
+        let tx = self.write().await?;
         let before = seen_proxy(&tx, actor, operation, id).await?;
         let seen = before.last_seen.unwrap_or(before.registered_at);
         let proxy = tx.set_proxy_status(id, ProxyStatus::Offline, seen).await?;
@@ -81,7 +81,7 @@ impl App {
     /// that has registered before. `ProxyLimit` if the group has enough of them.
     #[tracing::instrument(skip_all, fields(proxy.name = %spec.name))]
     pub async fn register_proxy(&self, key: PresentedToken, spec: ProxySpec) -> Result<Proxy> {
-        let tx = self.0.store.write().await?;
+        let tx = self.write().await?;
         let (group, now) = (group_of(&tx, key).await?, now());
         tx.lock_node_group(group.id).await?;
         let known = tx.find_proxy(group.id, spec.name.as_str()).await?;
@@ -102,7 +102,7 @@ impl App {
 
     /// Notes that a proxy of the key's group is well, and what it measured.
     pub async fn heartbeat(&self, key: PresentedToken, beat: Heartbeat) -> Result<Proxy> {
-        let tx = self.0.store.write().await?;
+        let tx = self.write().await?;
         let (group, now) = (group_of(&tx, key).await?, now());
         let known = proxy_of(&tx, &group, beat.proxy).await?;
         if beat.status != ProxyStatus::Offline {
@@ -128,7 +128,7 @@ impl App {
         id: ProxyId,
         metrics: Metrics,
     ) -> Result<()> {
-        let tx = self.0.store.write().await?;
+        let tx = self.write().await?;
         let group = group_of(&tx, key).await?;
         let proxy = proxy_of(&tx, &group, id).await?;
         tx.insert_metrics(proxy.id, &metrics, now()).await?;
@@ -142,7 +142,7 @@ impl App {
         id: ProxyId,
         version: &ConfigVersion,
     ) -> Result<()> {
-        let tx = self.0.store.write().await?;
+        let tx = self.write().await?;
         let group = group_of(&tx, key).await?;
         proxy_of(&tx, &group, id).await?;
         tx.set_proxy_config(id, version, now()).await?;
@@ -172,7 +172,7 @@ impl App {
     }
 
     async fn mark_stale_proxies(&self) -> Result<u64> {
-        let tx = self.0.store.write().await?;
+        let tx = self.write().await?;
         let marked = tx.mark_stale_proxies(now()).await?;
         tx.commit().await?;
         Ok(marked)

@@ -1,7 +1,7 @@
 //! Routes.
 
 use super::audit::Note;
-use super::{App, Change, Edit, check_revision};
+use super::{App, Change, Done, Edit, check_revision};
 use crate::auth::{Actor, Operation};
 use crate::error::{Error, Result};
 use crate::model::Revision;
@@ -57,26 +57,8 @@ impl App {
     pub async fn create_route(&self, actor: &Actor, new: NewRoute) -> Result<(Route, Change)> {
         let group = new.group.unwrap_or(self.default_group());
         let edit = self.begin(actor, Operation::CreateRoute, group).await?;
-        let listener = match new.listener {
-            Some(listener) => listener,
-            None => edit.default_listener().await?,
-        };
-        let spec = RouteSpec {
-            labels: new.labels,
-            name: new.name,
-            listener,
-            hosts: new.hosts,
-            path: new.path,
-            methods: new.methods,
-            headers: new.headers,
-            priority: new.priority,
-            action: new.action,
-        };
-        let spec = edit.check_route(spec).await?;
-        let route = edit.tx.insert_route(edit.group, &spec, edit.now).await?;
-        let edit = edit.noting(Note::made(&route));
-        let change = edit.seal(format!("create route {}", spec.name)).await?;
-        Ok((route, change))
+        let done = edit.create_route(new).await?;
+        edit.finish(done).await
     }
 
     /// Changes a route.
@@ -89,14 +71,8 @@ impl App {
     ) -> Result<(Route, Change)> {
         let group = self.route(actor, id).await?.group; // it never changes
         let edit = self.begin(actor, Operation::UpdateRoute, group).await?;
-        let before = edit.tx.route(id).await?;
-        check_revision("route", &before.spec.name, before.revision, change.if_revision)?;
-        let spec = before.spec.clone().changed(change);
-        let spec = edit.check_route(spec).await?;
-        let route = edit.tx.update_route(id, &spec, edit.now).await?;
-        let edit = edit.noting(Note::changed(&before, &route));
-        let change = edit.seal(format!("update route {}", spec.name)).await?;
-        Ok((route, change))
+        let done = edit.update_route(id, change).await?;
+        edit.finish(done).await
     }
 
     /// Deletes a route.
@@ -109,15 +85,65 @@ impl App {
     ) -> Result<Change> {
         let group = self.route(actor, id).await?.group;
         let edit = self.begin(actor, Operation::DeleteRoute, group).await?;
-        let route = edit.tx.route(id).await?;
-        check_revision("route", &route.spec.name, route.revision, if_revision)?;
-        edit.tx.delete_route(&route).await?;
-        let edit = edit.noting(Note::gone(&route));
-        edit.seal(format!("delete route {}", route.spec.name)).await
+        let done = edit.delete_route(id, if_revision).await?;
+        Ok(edit.finish(done).await?.1)
     }
 }
 
 impl Edit<'_> {
+    /// Makes a route, in the group of the change.
+    pub(super) async fn create_route(&self, new: NewRoute) -> Result<Done<Route>> {
+        let listener = match new.listener {
+            Some(listener) => listener,
+            None => self.default_listener().await?,
+        };
+        let spec = RouteSpec {
+            labels: new.labels,
+            name: new.name,
+            listener,
+            hosts: new.hosts,
+            path: new.path,
+            methods: new.methods,
+            headers: new.headers,
+            priority: new.priority,
+            action: new.action,
+        };
+        let spec = self.check_route(spec).await?;
+        let route = self.tx.insert_route(self.group, &spec, self.now).await?;
+        let (note, cause) = (Note::made(&route), format!("create route {}", spec.name));
+        Ok(Done { made: route, note, cause })
+    }
+
+    /// Changes a route of the group.
+    pub(super) async fn update_route(
+        &self,
+        id: RouteId,
+        change: RouteChange,
+    ) -> Result<Done<Route>> {
+        let before = self.tx.route(id).await?;
+        self.check_group(before.group, "route", id)?;
+        check_revision("route", &before.spec.name, before.revision, change.if_revision)?;
+        let spec = before.spec.clone().changed(change);
+        let spec = self.check_route(spec).await?;
+        let route = self.tx.update_route(id, &spec, self.now).await?;
+        let (note, cause) = (Note::changed(&before, &route), format!("update route {}", spec.name));
+        Ok(Done { made: route, note, cause })
+    }
+
+    /// Deletes a route of the group.
+    pub(super) async fn delete_route(
+        &self,
+        id: RouteId,
+        if_revision: Option<Revision>,
+    ) -> Result<Done<()>> {
+        let route = self.tx.route(id).await?;
+        self.check_group(route.group, "route", id)?;
+        check_revision("route", &route.spec.name, route.revision, if_revision)?;
+        self.tx.delete_route(&route).await?;
+        let cause = format!("delete route {}", route.spec.name);
+        Ok(Done { made: (), note: Note::gone(&route), cause })
+    }
+
     async fn default_listener(&self) -> Result<ListenerId> {
         let listener = self.tx.find_default_listener(self.group).await?;
         let missing = || Invalid::new("listener", "this group has no default listener: name one");

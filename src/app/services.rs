@@ -1,7 +1,7 @@
 //! Services.
 
 use super::audit::Note;
-use super::{App, Change, Edit, check_revision};
+use super::{App, Change, Done, Edit, check_revision};
 use crate::auth::{Actor, Operation, Scope, ServiceSecret};
 use crate::compile::names;
 use crate::error::{Error, Result};
@@ -104,14 +104,8 @@ impl App {
     pub async fn create_service(&self, actor: &Actor, new: NewService) -> Result<(Served, Change)> {
         let group = new.group.unwrap_or(self.default_group());
         let edit = self.begin(actor, Operation::CreateService, group).await?;
-        let spec = new.spec.check()?;
-        let (group, by) = (edit.group, Some(actor.user));
-        let service = edit.tx.insert_service(group, &spec, by, edit.now).await?;
-        edit.check_auth(&service).await?;
-        let secret = edit.secret_as_needed(&service).await?;
-        let edit = edit.noting(Note::made(&service));
-        let change = edit.seal(format!("create service {}", spec.name)).await?;
-        Ok((Served { service, secret }, change))
+        let done = edit.create_service(new.spec).await?;
+        edit.finish(done).await
     }
 
     /// Changes a service. `InUse` if it is to be inactive, and a route or a
@@ -143,18 +137,8 @@ impl App {
     ) -> Result<(Served, Change)> {
         let found = self.service(actor, id).await?; // its group never changes
         let edit = self.begin(actor, operation, &found).await?;
-        let before = edit.tx.service(id).await?;
-        check_revision("service", &before.spec.name, before.revision, change.if_revision)?;
-        let spec = before.spec.clone().changed(change).check()?;
-        if before.spec.is_active && !spec.is_active {
-            edit.tx.check_unused(&before).await?;
-        }
-        let service = edit.tx.update_service(id, &spec, edit.now).await?;
-        edit.check_auth(&service).await?;
-        let secret = edit.secret_as_needed(&service).await?;
-        let edit = edit.noting(Note::changed(&before, &service));
-        let change = edit.seal(format!("update service {}", spec.name)).await?;
-        Ok((Served { service, secret }, change))
+        let done = edit.update_service(id, change).await?;
+        edit.finish(done).await
     }
 
     /// Gives a service a new secret of this kind; the old one is good no more.
@@ -198,15 +182,58 @@ impl App {
     ) -> Result<Change> {
         let found = self.service(actor, id).await?;
         let edit = self.begin(actor, Operation::DeleteService, &found).await?;
-        let service = edit.tx.service(id).await?;
-        check_revision("service", &service.spec.name, service.revision, if_revision)?;
-        edit.tx.delete_service(&service).await?;
-        let edit = edit.noting(Note::gone(&service));
-        edit.seal(format!("delete service {}", service.spec.name)).await
+        let done = edit.delete_service(id, if_revision).await?;
+        Ok(edit.finish(done).await?.1)
     }
 }
 
 impl Edit<'_> {
+    /// Makes a service.
+    pub(super) async fn create_service(&self, spec: ServiceSpec) -> Result<Done<Served>> {
+        let spec = spec.check()?;
+        let service = self.tx.insert_service(self.group, &spec, self.user(), self.now).await?;
+        self.check_auth(&service).await?;
+        let secret = self.secret_as_needed(&service).await?;
+        let note = Note::made(&service);
+        let cause = format!("create service {}", spec.name);
+        Ok(Done { made: Served { service, secret }, note, cause })
+    }
+
+    /// Changes a service of the group.
+    pub(super) async fn update_service(
+        &self,
+        id: ServiceId,
+        change: ServiceChange,
+    ) -> Result<Done<Served>> {
+        let before = self.tx.service(id).await?;
+        self.check_group(before.group, "service", id)?;
+        check_revision("service", &before.spec.name, before.revision, change.if_revision)?;
+        let spec = before.spec.clone().changed(change).check()?;
+        if before.spec.is_active && !spec.is_active {
+            self.tx.check_unused(&before).await?;
+        }
+        let service = self.tx.update_service(id, &spec, self.now).await?;
+        self.check_auth(&service).await?;
+        let secret = self.secret_as_needed(&service).await?;
+        let note = Note::changed(&before, &service);
+        let cause = format!("update service {}", spec.name);
+        Ok(Done { made: Served { service, secret }, note, cause })
+    }
+
+    /// Deletes a service of the group.
+    pub(super) async fn delete_service(
+        &self,
+        id: ServiceId,
+        if_revision: Option<Revision>,
+    ) -> Result<Done<()>> {
+        let service = self.tx.service(id).await?;
+        self.check_group(service.group, "service", id)?;
+        check_revision("service", &service.spec.name, service.revision, if_revision)?;
+        self.tx.delete_service(&service).await?;
+        let cause = format!("delete service {}", service.spec.name);
+        Ok(Done { made: (), note: Note::gone(&service), cause })
+    }
+
     /// Checks that the services of the group are of one mind about what their
     /// clients prove themselves with: a proxy looks for tokens, or for JWTs.
     async fn check_auth(&self, service: &Service) -> Result<()> {

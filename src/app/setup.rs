@@ -4,7 +4,7 @@ use rand::Rng as _;
 use rand::distr::Alphanumeric;
 use secrecy::SecretString;
 
-use super::{Retention, compiled, now, record};
+use super::{Compiled, Retention, compiled, now, record};
 use crate::auth::{Passwords, Sealer};
 use crate::error::{Error, Result};
 use crate::model::Labels;
@@ -113,7 +113,7 @@ async fn catch_up(
     let tx = store.write_alone().await?;
     let state = sealer.open_keys(tx.desired_state(group).await?);
     let revision = state.group.revision;
-    let (snapshot, items) = compiled(state).await?;
+    let Compiled { snapshot, items, .. } = compiled(state).await??;
     let newest = tx.snapshots(group, None, 1).await?.into_iter().next();
     match newest.filter(|newest| *newest.version == **snapshot.digest()) {
         Some(newest) if newest.revision == revision => tx.keep(group, revision, items).await?,

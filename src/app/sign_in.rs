@@ -113,7 +113,7 @@ impl App {
             self.count_code(found.id).await?;
         }
 
-        let (tx, now) = (self.0.store.write().await?, now());
+        let (tx, now) = (self.write().await?, now());
         // As they stand now: the password took its time.
         let user = tx.find_user(found.id).await?;
         let user = user.filter(|user| user.password_hash == found.password_hash).ok_or(WRONG)?;
@@ -208,7 +208,7 @@ impl App {
     async fn rotate(&self, token: &str) -> Result<SignedIn> {
         let (verified, old) = self.0.tokens.verify_refresh(token)?;
         let id = verified.session.ok_or(ENDED)?;
-        let (tx, now) = (self.0.store.write().await?, now());
+        let (tx, now) = (self.write().await?, now());
         let session = tx.find_session(&id).await?;
         let session = session.filter(|session| session.user == verified.user).ok_or(ENDED)?;
         let user = tx.find_user(session.user).await?.ok_or(GONE)?;
@@ -275,7 +275,7 @@ impl App {
         drop(tx);
         if token.last_used_at.is_none_or(|at| now - at >= COALESCED) {
             let noted = async {
-                let tx = self.0.store.write().await?;
+                let tx = self.write().await?;
                 tx.set_api_token_used(token.id, now).await?;
                 tx.commit().await
             };
@@ -318,7 +318,9 @@ impl App {
 
     /// Tells whoever stays connected to look whether they still may.
     pub(super) fn look_again(&self) {
-        self.0.accounts.send_replace(());
+        if !self.is_dry_run() {
+            self.0.accounts.send_replace(());
+        }
     }
 
     /// The public keys that access tokens can be verified with (RFC 7517).

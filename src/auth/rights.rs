@@ -301,6 +301,10 @@ operations! {
     ReadSnapshot: VIEW, ["Query.snapshot", "Query.snapshotDiff"], [];
     /// Goes back to a snapshot.
     Rollback: EDIT, ["Mutation.rollback"], [];
+    /// Makes several changes of a group at once, each of which has a row of its own.
+    ApplyChanges: EDIT, ["Mutation.applyChanges"], [];
+    /// Sees what several changes would come to, as if making them.
+    Preview: EDIT, ["Query.preview"], [];
     /// Replaces all that a group consists of.
     ReplaceContent: EDIT, [], [];
     /// Follows what the nodes are given.

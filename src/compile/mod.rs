@@ -26,7 +26,7 @@ pub use sources::{REST_BY, Sources};
 use crate::error::Error;
 use crate::model::{
     Certificate, CertificateId, DesiredState, Invalid, Listener, ListenerId, ListenerProtocol,
-    Mapping, MappingId, Protocol, Route, Service, ServiceId,
+    Mapping, MappingId, Noun, Protocol, Route, Service, ServiceId,
 };
 
 /// The types of resources that a snapshot may hold, in push order.
@@ -108,6 +108,32 @@ pub enum CompileError {
     /// The resources do not fit together: a fault of this floor.
     #[error("the compiled snapshot is inconsistent")]
     Inconsistent(#[from] SnapshotError),
+}
+
+impl CompileError {
+    /// What is to blame, if it is something that people configure: the noun and the name,
+    /// first that which more likely is.
+    pub fn culprits(&self) -> Vec<(Noun, &str)> {
+        match self {
+            Self::PortClash { one, other, .. } => {
+                vec![(Noun::Listener, other), (Noun::Listener, one)]
+            }
+            Self::HostClash { one, other, .. } => {
+                vec![(Noun::Service, other), (Noun::Service, one)]
+            }
+            Self::NotHttp { route, service } => {
+                vec![(Noun::Service, service), (Noun::Route, route)]
+            }
+            Self::NotTcp { listener, service } => {
+                vec![(Noun::Service, service), (Noun::Listener, listener)]
+            }
+            Self::NotRouted { route, listener } => {
+                vec![(Noun::Listener, listener), (Noun::Route, route)]
+            }
+            Self::SecretClash { service, .. } => vec![(Noun::Service, service)],
+            Self::Sealed(_) | Self::Dangling { .. } | Self::Inconsistent(_) => vec![],
+        }
+    }
 }
 
 impl From<CompileError> for Error {

@@ -2,7 +2,6 @@
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 
-use super::app_and_actor;
 use super::change::RevokeInput;
 use super::global_id::{GlobalId as _, optional};
 use super::loaders;
@@ -12,6 +11,7 @@ use super::parse::in_input;
 use super::payload::{UserErrorObject, answer, payloads};
 use super::scalars::Time;
 use super::users::RoleEnum;
+use super::{app_and_actor, in_mode};
 use crate::model::{ApiToken, ApiTokenId, ApiTokenSpec, At as _, Invalid, UserId};
 
 #[derive(Default)]
@@ -38,7 +38,7 @@ pub(super) struct CreateApiTokenInput {
 pub(super) struct CreateApiTokenPayload {
     /// The token, without what is secret.
     api_token: Option<ApiTokenObject>,
-    /// Goes into `Authorization: Bearer <token>`. Shown this once.
+    /// Goes into `Authorization: Bearer <token>`. Shown this once, and not by a dry run.
     token: Option<String>,
     /// Why nothing was changed, if you can mend it.
     user_errors: Vec<UserErrorObject>,
@@ -84,14 +84,15 @@ impl ApiTokenMutation {
         &self,
         ctx: &Context<'_>,
         input: CreateApiTokenInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<CreateApiTokenPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let spec = in_input(input.parse())?;
             let (token, secret) = in_input(app.create_api_token(actor, spec).await)?;
             Ok(CreateApiTokenPayload {
                 api_token: Some(ApiTokenObject(token)),
-                token: Some(secret.expose().to_owned()),
+                token: (!dry_run).then(|| secret.expose().to_owned()),
                 user_errors: vec![],
             })
         };
@@ -103,9 +104,10 @@ impl ApiTokenMutation {
         &self,
         ctx: &Context<'_>,
         input: RevokeInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<RevokeApiTokenPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let id = in_input(ApiTokenId::parse(&input.id, "id"))?;
             app.revoke_api_token(actor, id).await?;
             Ok(RevokeApiTokenPayload { revoked_id: Some(input.id), ..Default::default() })

@@ -3,7 +3,6 @@
 use async_graphql::{Context, Enum, ID, InputObject, Object, OneofObject, Result, SimpleObject};
 use chrono::Utc;
 
-use super::app_and_actor;
 use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
 use super::global_id::{GlobalId as _, optional};
 use super::labels::{self, LabelInput, LabelObject};
@@ -13,7 +12,8 @@ use super::page::{Paged, Slice};
 use super::parse::{in_input, number};
 use super::payload::{answer, answer_or, payloads};
 use super::scalars::{Time, int};
-use crate::app::NewCertificate;
+use super::{app_and_actor, in_mode};
+use crate::app::{NewCertificate, UploadedCertificate};
 use crate::model::Labelled;
 use crate::model::{
     At as _, Certificate, CertificateChange, CertificateId, CertificateSource, CertificateSpec,
@@ -212,8 +212,9 @@ impl CertificateMutation {
         ctx: &Context<'_>,
         input: UploadCertificateInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<CertificatePayload> {
-        let done = async { created(ctx, in_input(input.parse())?, wait_for).await };
+        let done = async { created(ctx, in_input(input.parse())?.into(), wait_for, dry_run).await };
         answer(ctx, done).await
     }
 
@@ -224,8 +225,9 @@ impl CertificateMutation {
         ctx: &Context<'_>,
         input: FetchCertificateInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<CertificatePayload> {
-        let done = async { created(ctx, in_input(input.parse())?, wait_for).await };
+        let done = async { created(ctx, in_input(input.parse())?, wait_for, dry_run).await };
         answer(ctx, done).await
     }
 
@@ -237,6 +239,7 @@ impl CertificateMutation {
         ctx: &Context<'_>,
         input: UpdateCertificateInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<CertificatePayload> {
         let id = input.id.clone();
         let current = async {
@@ -244,7 +247,7 @@ impl CertificateMutation {
             Ok(CertificatePayload { certificate: Some(certificate), ..Default::default() })
         };
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let (id, change) = in_input(input.parse())?;
             let (certificate, change) = in_input(app.update_certificate(actor, id, change).await)?;
@@ -261,9 +264,10 @@ impl CertificateMutation {
         ctx: &Context<'_>,
         input: RenewCertificateInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<CertificatePayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let id = in_input(CertificateId::parse(&input.id, "id"))?;
             let (certificate, change) = app.renew_certificate(actor, id).await?;
@@ -280,9 +284,10 @@ impl CertificateMutation {
         ctx: &Context<'_>,
         input: DeleteInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<DeletePayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let id = in_input(CertificateId::parse(&input.id, "id"))?;
             let expected = Some(input.if_revision.into());
@@ -298,8 +303,9 @@ async fn created(
     ctx: &Context<'_>,
     new: NewCertificate,
     wait_for: Option<WaitForInput>,
+    dry_run: bool,
 ) -> Result<CertificatePayload> {
-    let (app, actor) = app_and_actor(ctx)?;
+    let (app, actor) = in_mode(ctx, dry_run)?;
     let wait = WaitForInput::parse(wait_for)?;
     let (certificate, change) = in_input(app.create_certificate(actor, new).await)?;
     let change = ChangeObject::after(ctx, change, wait).await?;
@@ -307,9 +313,9 @@ async fn created(
 }
 
 impl UploadCertificateInput {
-    fn parse(self) -> Result<NewCertificate, Invalid> {
+    pub(super) fn parse(self) -> Result<UploadedCertificate, Invalid> {
         let pair = pair(&self.cert_data, self.ca_chain.as_deref(), &self.key_data)?;
-        Ok(NewCertificate {
+        Ok(UploadedCertificate {
             group: optional(self.group.as_ref(), "group")?,
             spec: CertificateSpec {
                 labels: labels::parse(self.labels)?,
@@ -320,7 +326,7 @@ impl UploadCertificateInput {
                 renew_before: RenewBefore::default(),
                 is_active: true,
             },
-            pair: Some(pair),
+            pair,
         })
     }
 }
@@ -375,7 +381,7 @@ impl CertificatePlaceInput {
 }
 
 impl UpdateCertificateInput {
-    fn parse(self) -> Result<(CertificateId, CertificateChange), Invalid> {
+    pub(super) fn parse(self) -> Result<(CertificateId, CertificateChange), Invalid> {
         let pair = match (self.cert_data, self.key_data) {
             (None, None) if self.ca_chain.is_none() => None,
             (Some(certificate), Some(key)) => {

@@ -61,7 +61,8 @@ pub(super) enum StandingEnum {
     Nacked,
 }
 
-/// The part that the payloads of all mutations share.
+/// The part that the payloads of all mutations share. Of a dry run it says what would
+/// be; so do they, but what is behind that is read as it is.
 #[derive(Default, SimpleObject)]
 #[graphql(name = "ChangeResult")]
 pub(super) struct ChangeObject {
@@ -71,7 +72,7 @@ pub(super) struct ChangeObject {
     revision: Option<i64>,
     /// The version of the group's snapshot: a hash of its content.
     version: Option<String>,
-    /// What the proxies said to it; null if the mutation was not to wait.
+    /// What the proxies said to it; null if the mutation was not to wait, or a dry run.
     rollout: Option<ChangeRollout>,
     /// Why nothing was changed, if you can mend it. Who does not ask for this gets it
     /// among the errors of the answer.
@@ -140,12 +141,12 @@ impl ChangeObject {
     ) -> Result<Self> {
         let (app, actor) = app_and_actor(ctx)?;
         let rollout = match wait {
-            None => None,
-            Some(wait) => {
+            Some(wait) if !change.dry_run => {
                 let (outcome, progress) = app.wait_for(actor, &change, wait).await?;
                 let progress = ProgressObject(progress);
                 Some(ChangeRollout { outcome: outcome.into(), progress })
             }
+            Some(_) | None => None,
         };
         Ok(Self {
             node_group_id: Some(change.group.global()),

@@ -3,7 +3,6 @@
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use chrono::{Duration, Utc};
 
-use super::app_and_actor;
 use super::change::RevokeInput;
 use super::global_id::GlobalId as _;
 use super::page::{Paged, Slice};
@@ -11,6 +10,7 @@ use super::parse::in_input;
 use super::payload::{UserErrorObject, answer, payloads};
 use super::scalars::Time;
 use super::users::RoleEnum;
+use super::{app_and_actor, in_mode};
 use crate::model::{At as _, Email, Invalid, Invitation, InvitationId, InvitationSpec};
 
 /// How many days an invitation is good for.
@@ -38,7 +38,7 @@ pub(super) struct CreateInvitationInput {
 pub(super) struct CreateInvitationPayload {
     /// The invitation, without what is secret.
     invitation: Option<InvitationObject>,
-    /// Goes into `register`, once. Shown this once.
+    /// Goes into `register`, once. Shown this once, and not by a dry run.
     token: Option<String>,
     /// Why nothing was changed, if you can mend it.
     user_errors: Vec<UserErrorObject>,
@@ -81,14 +81,15 @@ impl InvitationMutation {
         &self,
         ctx: &Context<'_>,
         input: CreateInvitationInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<CreateInvitationPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let spec = in_input(input.parse())?;
             let (invitation, secret) = in_input(app.create_invitation(actor, spec).await)?;
             Ok(CreateInvitationPayload {
                 invitation: Some(InvitationObject(invitation)),
-                token: Some(secret.expose().to_owned()),
+                token: (!dry_run).then(|| secret.expose().to_owned()),
                 user_errors: vec![],
             })
         };
@@ -100,9 +101,10 @@ impl InvitationMutation {
         &self,
         ctx: &Context<'_>,
         input: RevokeInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<RevokeInvitationPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let id = in_input(InvitationId::parse(&input.id, "id"))?;
             app.revoke_invitation(actor, id).await?;
             Ok(RevokeInvitationPayload { revoked_id: Some(input.id), ..Default::default() })

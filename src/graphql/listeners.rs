@@ -2,9 +2,9 @@
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, Result, SimpleObject};
 
-use super::app_and_actor;
 use super::certificates::CertificateObject;
 use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
+use super::changes::{Refers, value_mut};
 use super::global_id::{GlobalId as _, optional};
 use super::labels::{self, LabelInput, LabelObject};
 use super::loaders;
@@ -14,6 +14,7 @@ use super::parse::{in_input, number, replaced};
 use super::payload::{answer, answer_or, payloads};
 use super::scalars::Time;
 use super::services::ServiceObject;
+use super::{app_and_actor, in_mode};
 use crate::app::NewListener;
 use crate::model::Labelled;
 use crate::model::{
@@ -130,9 +131,10 @@ impl ListenerMutation {
         ctx: &Context<'_>,
         input: CreateListenerInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<ListenerPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let new = in_input(input.parse())?;
             let (listener, change) = in_input(app.create_listener(actor, new).await)?;
@@ -148,6 +150,7 @@ impl ListenerMutation {
         ctx: &Context<'_>,
         input: UpdateListenerInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<ListenerPayload> {
         let id = input.id.clone();
         let current = async {
@@ -155,7 +158,7 @@ impl ListenerMutation {
             Ok(ListenerPayload { listener: Some(listener), ..Default::default() })
         };
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let (id, change) = in_input(input.parse())?;
             let (listener, change) = in_input(app.update_listener(actor, id, change).await)?;
@@ -171,9 +174,10 @@ impl ListenerMutation {
         ctx: &Context<'_>,
         input: DeleteInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<DeletePayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let id = in_input(ListenerId::parse(&input.id, "id"))?;
             let expected = Some(input.if_revision.into());
@@ -186,7 +190,7 @@ impl ListenerMutation {
 }
 
 impl CreateListenerInput {
-    fn parse(self) -> Result<NewListener, Invalid> {
+    pub(super) fn parse(self) -> Result<NewListener, Invalid> {
         let service = optional(self.tcp_service.as_ref(), "tcpService")?;
         Ok(NewListener {
             group: optional(self.group.as_ref(), "group")?,
@@ -203,7 +207,7 @@ impl CreateListenerInput {
 }
 
 impl UpdateListenerInput {
-    fn parse(self) -> Result<(ListenerId, ListenerChange), Invalid> {
+    pub(super) fn parse(self) -> Result<(ListenerId, ListenerChange), Invalid> {
         let service = replaced(self.tcp_service, |id| ServiceId::parse(&id, "tcpService"))?;
         let change = ListenerChange {
             labels: self.labels.map(labels::parse).transpose()?,
@@ -219,6 +223,18 @@ impl UpdateListenerInput {
             certificate: replaced(self.certificate, |id| CertificateId::parse(&id, "certificate"))?,
         };
         Ok((ListenerId::parse(&self.id, "id")?, change))
+    }
+}
+
+impl Refers for CreateListenerInput {
+    fn ids(&mut self) -> Vec<&mut ID> {
+        self.tcp_service.iter_mut().chain(&mut self.certificate).collect()
+    }
+}
+
+impl Refers for UpdateListenerInput {
+    fn ids(&mut self) -> Vec<&mut ID> {
+        [&mut self.tcp_service, &mut self.certificate].into_iter().filter_map(value_mut).collect()
     }
 }
 

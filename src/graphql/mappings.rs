@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use futures_util::future::try_join_all;
 
-use super::app_and_actor;
 use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
+use super::changes::{Refers, value_mut};
 use super::global_id::{GlobalId as _, optional};
 use super::labels::{self, LabelInput, LabelObject};
 use super::loaders;
@@ -16,6 +16,7 @@ use super::parse::{in_input, list};
 use super::payload::{answer, answer_or, payloads};
 use super::scalars::Time;
 use super::services::ServiceObject;
+use super::{app_and_actor, in_mode};
 use crate::app::NewMapping;
 use crate::model::Labelled;
 use crate::model::{
@@ -165,9 +166,10 @@ impl MappingMutation {
         ctx: &Context<'_>,
         input: CreateMappingInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<MappingPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let new = in_input(input.parse())?;
             let (mapping, change) = in_input(app.create_mapping(actor, new).await)?;
@@ -183,6 +185,7 @@ impl MappingMutation {
         ctx: &Context<'_>,
         input: UpdateMappingInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<MappingPayload> {
         let id = input.id.clone();
         let current = async {
@@ -190,7 +193,7 @@ impl MappingMutation {
             Ok(MappingPayload { mapping: Some(mapping), ..Default::default() })
         };
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let (id, change) = in_input(input.parse())?;
             let (mapping, change) = in_input(app.update_mapping(actor, id, change).await)?;
@@ -206,9 +209,10 @@ impl MappingMutation {
         ctx: &Context<'_>,
         input: DeleteInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<DeletePayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let id = in_input(MappingId::parse(&input.id, "id"))?;
             let expected = Some(input.if_revision.into());
@@ -225,7 +229,7 @@ fn tcp_and_udp() -> Vec<MappingProtocolEnum> {
 }
 
 impl CreateMappingInput {
-    fn parse(self) -> Result<NewMapping, Invalid> {
+    pub(super) fn parse(self) -> Result<NewMapping, Invalid> {
         Ok(NewMapping {
             group: optional(self.group.as_ref(), "group")?,
             spec: MappingSpec {
@@ -245,7 +249,7 @@ impl CreateMappingInput {
 }
 
 impl UpdateMappingInput {
-    fn parse(self) -> Result<(MappingId, MappingChange), Invalid> {
+    pub(super) fn parse(self) -> Result<(MappingId, MappingChange), Invalid> {
         use async_graphql::MaybeUndefined;
         let replaced = |ids, field| match ids {
             MaybeUndefined::Undefined => Ok(None),
@@ -268,6 +272,20 @@ impl UpdateMappingInput {
             is_active: self.is_active,
         };
         Ok((MappingId::parse(&self.id, "id")?, change))
+    }
+}
+
+impl Refers for CreateMappingInput {
+    fn ids(&mut self) -> Vec<&mut ID> {
+        let lists = [&mut self.source_services, &mut self.dest_services];
+        lists.into_iter().flatten().flatten().collect()
+    }
+}
+
+impl Refers for UpdateMappingInput {
+    fn ids(&mut self) -> Vec<&mut ID> {
+        let lists = [&mut self.source_services, &mut self.dest_services];
+        lists.into_iter().filter_map(value_mut).flatten().collect()
     }
 }
 

@@ -8,6 +8,7 @@ mod api_tokens;
 mod audit;
 mod certificates;
 mod change;
+mod changes;
 mod cookies;
 mod errors;
 mod global_id;
@@ -86,6 +87,7 @@ pub struct Query(
     snapshots::SnapshotQuery,
     rollout::RolloutQuery,
     licence::LicenceQuery,
+    changes::PreviewQuery,
 );
 
 /// What can be changed.
@@ -104,6 +106,7 @@ pub struct Mutation(
     certificates::CertificateMutation,
     snapshots::SnapshotMutation,
     mappings::MappingMutation,
+    changes::ChangesMutation,
 );
 
 /// Builds the schema over `app`.
@@ -133,6 +136,12 @@ fn app_and_actor<'a>(ctx: &Context<'a>) -> Result<(&'a App, &'a Actor)> {
     let caller = ctx.data_opt::<Authenticated>();
     let caller = caller.ok_or(Error::Unauthenticated("send `Authorization: Bearer <token>`"))?;
     Ok((app(ctx), &caller.actor))
+}
+
+/// As [`app_and_actor`], for a mutation that may be tried only.
+fn in_mode<'a>(ctx: &Context<'a>, dry_run: bool) -> Result<(App, &'a Actor)> {
+    let (app, actor) = app_and_actor(ctx)?;
+    Ok((app.dry_run(dry_run), actor))
 }
 
 /// Where the request came from.

@@ -2,7 +2,6 @@
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, Result, SimpleObject};
 
-use super::app_and_actor;
 use super::certificates::{self, CertificateObject};
 use super::change::{ChangeObject, DeleteInput, WaitForInput};
 use super::global_id::GlobalId as _;
@@ -20,6 +19,7 @@ use super::services::{self, ServiceObject};
 use super::snapshots::{self, SnapshotObject};
 use super::sync::ConvergenceObject;
 use super::xds_nodes::XdsNodeObject;
+use super::{app_and_actor, in_mode};
 use crate::error::Error;
 use crate::model::{
     At as _, Invalid, Name, NodeGroup, NodeGroupChange, NodeGroupId, NodeGroupSpec, RuntimeKey,
@@ -193,9 +193,10 @@ impl NodeGroupMutation {
         ctx: &Context<'_>,
         input: CreateNodeGroupInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<NodeGroupPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let spec = in_input(input.parse())?;
             let (group, change) = in_input(app.create_node_group(actor, spec).await)?;
@@ -211,6 +212,7 @@ impl NodeGroupMutation {
         ctx: &Context<'_>,
         input: UpdateNodeGroupInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<NodeGroupPayload> {
         let id = input.id.clone();
         let current = async {
@@ -218,7 +220,7 @@ impl NodeGroupMutation {
             Ok(NodeGroupPayload { node_group: Some(node_group), ..Default::default() })
         };
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let (id, change) = in_input(input.parse())?;
             let (group, change) = in_input(app.update_node_group(actor, id, change).await)?;
@@ -234,9 +236,10 @@ impl NodeGroupMutation {
         &self,
         ctx: &Context<'_>,
         input: DeleteInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<DeleteNodeGroupPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let id = in_input(NodeGroupId::parse(&input.id, "id"))?;
             let expected = Some(input.if_revision.into());
             in_input(app.delete_node_group(actor, id, expected).await)?;

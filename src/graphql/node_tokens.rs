@@ -2,7 +2,6 @@
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 
-use super::app_and_actor;
 use super::change::RevokeInput;
 use super::global_id::{GlobalId as _, optional};
 use super::loaders;
@@ -11,6 +10,7 @@ use super::page::{Paged, Slice};
 use super::parse::in_input;
 use super::payload::{UserErrorObject, answer, payloads};
 use super::scalars::Time;
+use super::{app_and_actor, in_mode};
 use crate::app::NewNodeToken;
 use crate::model::{At as _, Invalid, NodeGroupId, NodeToken, NodeTokenId, NodeTokenSpec};
 
@@ -45,7 +45,7 @@ pub(super) struct CreateNodeTokenInput {
 pub(super) struct NodeGroupKeyPayload {
     /// Whose key it is.
     node_group: Option<NodeGroupObject>,
-    /// Goes into `authorization: Bearer <key>`. Shown this once.
+    /// Goes into `authorization: Bearer <key>`. Shown this once, and not by a dry run.
     key: Option<String>,
     /// Why nothing was changed, if you can mend it.
     user_errors: Vec<UserErrorObject>,
@@ -56,7 +56,7 @@ pub(super) struct NodeGroupKeyPayload {
 pub(super) struct NodeTokenPayload {
     /// The token, without what is secret.
     node_token: Option<NodeTokenObject>,
-    /// Goes into `authorization: Bearer <token>`. Shown this once.
+    /// Goes into `authorization: Bearer <token>`. Shown this once, and not by a dry run.
     token: Option<String>,
     /// Why nothing was changed, if you can mend it.
     user_errors: Vec<UserErrorObject>,
@@ -118,15 +118,16 @@ impl NodeTokenMutation {
         &self,
         ctx: &Context<'_>,
         input: RotateNodeGroupKeyInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<NodeGroupKeyPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let group = in_input(optional(input.group.as_ref(), "group"))?;
             let group = group.unwrap_or(app.default_group());
             let (group, secret) = app.rotate_node_group_key(actor, group).await?;
             Ok(NodeGroupKeyPayload {
                 node_group: Some(NodeGroupObject(group)),
-                key: Some(secret.expose().to_owned()),
+                key: (!dry_run).then(|| secret.expose().to_owned()),
                 user_errors: vec![],
             })
         };
@@ -138,14 +139,15 @@ impl NodeTokenMutation {
         &self,
         ctx: &Context<'_>,
         input: CreateNodeTokenInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<NodeTokenPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let new = in_input(input.parse())?;
             let (token, secret) = in_input(app.create_node_token(actor, new).await)?;
             Ok(NodeTokenPayload {
                 node_token: Some(NodeTokenObject(token)),
-                token: Some(secret.expose().to_owned()),
+                token: (!dry_run).then(|| secret.expose().to_owned()),
                 user_errors: vec![],
             })
         };
@@ -157,9 +159,10 @@ impl NodeTokenMutation {
         &self,
         ctx: &Context<'_>,
         input: RevokeInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<RevokeNodeTokenPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let id = in_input(NodeTokenId::parse(&input.id, "id"))?;
             app.revoke_node_token(actor, id).await?;
             Ok(RevokeNodeTokenPayload { revoked_id: Some(input.id), ..Default::default() })

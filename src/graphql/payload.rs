@@ -39,7 +39,7 @@ pub(super) enum UserErrorCode {
 #[graphql(name = "UserError")]
 pub(super) struct UserErrorObject {
     /// For programs.
-    code: UserErrorCode,
+    pub(super) code: UserErrorCode,
     /// For people.
     message: String,
     /// The way to the argument that is wrong, if it is one: `["input", "port"]`.
@@ -67,7 +67,7 @@ pub(super) use payloads;
 
 impl UserErrorObject {
     /// The error as one that the caller can mend, if it is one.
-    fn of(error: &Error) -> Option<Self> {
+    pub(super) fn of(error: &Error) -> Option<Self> {
         let code = match error {
             Error::AlreadyExists { .. } => UserErrorCode::AlreadyExists,
             Error::Conflict(_) | Error::Stale { .. } => UserErrorCode::Conflict,
@@ -78,6 +78,9 @@ impl UserErrorObject {
             Error::NotFound { .. } => UserErrorCode::NotFound,
             Error::Refused(_) => UserErrorCode::Refused,
             Error::Source(_) => UserErrorCode::Source,
+            Error::InChange { path, error } => {
+                return Self::of(error).map(|of| Self { field: Some(path.clone()), ..of });
+            }
             Error::Unauthenticated(_)
             | Error::Forbidden
             | Error::UnprovenNode(_)

@@ -236,6 +236,12 @@ impl Plane {
             "Query.snapshots" => {
                 return (format!("{{ {name}{group} {{ nodes {{ version }} }} }}"), Value::Null);
             }
+            "Query.preview" => {
+                let changes = format!("[{{ createService: {{ name: \"{}\", ", self.name());
+                let changes = format!("{changes}ipFqdn: \"10.0.0.1\", port: 80 }} }}]");
+                let of = format!("(input: {{ changes: {changes} }})");
+                return (format!("{{ {name}{of} {{ problems {{ code }} }} }}"), Value::Null);
+            }
             "Query.licence" => return ("{ licence { tier } }".to_owned(), Value::Null),
             "Query.snapshot" => return (one(name, self.snapshot().await), Value::Null),
             "Query.snapshotDiff" => {
@@ -349,6 +355,10 @@ impl Plane {
             }
             "Mutation.updateService" => json!({ "id": self.service().await, "port": 81 }),
             "Mutation.deleteService" => json!({ "id": self.service().await }),
+            "Mutation.applyChanges" => {
+                let service = json!({ "name": self.name(), "ipFqdn": "10.0.0.1", "port": 80 });
+                json!({ "changes": [{ "createService": service }] })
+            }
             "Mutation.createRoute" => self.new_route().await,
             "Mutation.updateRoute" => json!({ "id": self.route().await, "priority": 1 }),
             "Mutation.deleteRoute" => json!({ "id": self.route().await }),

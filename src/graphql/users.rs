@@ -3,7 +3,6 @@
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, Result, SimpleObject};
 use secrecy::SecretString;
 
-use super::app_and_actor;
 use super::global_id::GlobalId as _;
 use super::loaders;
 use super::node_groups::NodeGroupObject;
@@ -12,6 +11,7 @@ use super::parse::{in_input, replaced};
 use super::payload::{UserErrorObject, answer, payloads};
 use super::scalars::Time;
 use super::services::ServiceObject;
+use super::{app_and_actor, in_mode};
 use crate::app::{NewUser, Removal};
 use crate::model::{
     AssignedRole, At as _, Email, GroupAssignment, Invalid, NewPassword, NodeGroupId, PersonName,
@@ -218,9 +218,14 @@ impl UserQuery {
 #[Object]
 impl UserMutation {
     /// Creates a user.
-    async fn create_user(&self, ctx: &Context<'_>, input: CreateUserInput) -> Result<UserPayload> {
+    async fn create_user(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateUserInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
+    ) -> Result<UserPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let new = in_input(input.parse())?;
             let user = UserObject(in_input(app.create_user(actor, new).await)?);
             Ok(UserPayload::of(user))
@@ -229,9 +234,14 @@ impl UserMutation {
     }
 
     /// Changes a user. Who is deactivated is signed out everywhere.
-    async fn update_user(&self, ctx: &Context<'_>, input: UpdateUserInput) -> Result<UserPayload> {
+    async fn update_user(
+        &self,
+        ctx: &Context<'_>,
+        input: UpdateUserInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
+    ) -> Result<UserPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let id = in_input(UserId::parse(&input.id, "id"))?;
             let change = in_input(input.parse())?;
             let user = UserObject(in_input(app.update_user(actor, id, change).await)?);
@@ -246,9 +256,10 @@ impl UserMutation {
         &self,
         ctx: &Context<'_>,
         input: DeleteUserInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<DeleteUserPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let id = in_input(UserId::parse(&input.id, "id"))?;
             let removal = if input.permanent { Removal::ForGood } else { Removal::Deactivate };
             app.delete_user(actor, id, removal).await?;
@@ -262,9 +273,10 @@ impl UserMutation {
         &self,
         ctx: &Context<'_>,
         input: ResetPasswordInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<UserPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let id = in_input(UserId::parse(&input.id, "id"))?;
             let new = in_input(password(input.new_password, "newPassword"))?;
             let user = UserObject(app.reset_password(actor, id, new).await?);
@@ -278,9 +290,10 @@ impl UserMutation {
         &self,
         ctx: &Context<'_>,
         input: ResetTwoFactorInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<UserPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let id = in_input(UserId::parse(&input.id, "id"))?;
             let user = UserObject(app.reset_second_factor(actor, id).await?);
             Ok(UserPayload::of(user))
@@ -293,9 +306,10 @@ impl UserMutation {
         &self,
         ctx: &Context<'_>,
         input: AssignNodeGroupInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<UserPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let user = in_input(UserId::parse(&input.user, "user"))?;
             let group = in_input(NodeGroupId::parse(&input.node_group, "nodeGroup"))?;
             app.assign_group(actor, user, group, input.role.into()).await?;
@@ -309,9 +323,10 @@ impl UserMutation {
         &self,
         ctx: &Context<'_>,
         input: UnassignNodeGroupInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<UserPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let user = in_input(UserId::parse(&input.user, "user"))?;
             let group = in_input(NodeGroupId::parse(&input.node_group, "nodeGroup"))?;
             app.unassign_group(actor, user, group).await?;
@@ -325,9 +340,10 @@ impl UserMutation {
         &self,
         ctx: &Context<'_>,
         input: AssignServiceInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<UserPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let user = in_input(UserId::parse(&input.user, "user"))?;
             let service = in_input(ServiceId::parse(&input.service, "service"))?;
             app.assign_service(actor, user, service, input.role.into()).await?;
@@ -341,9 +357,10 @@ impl UserMutation {
         &self,
         ctx: &Context<'_>,
         input: UnassignServiceInput,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<UserPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let user = in_input(UserId::parse(&input.user, "user"))?;
             let service = in_input(ServiceId::parse(&input.service, "service"))?;
             app.unassign_service(actor, user, service).await?;

@@ -6,6 +6,7 @@
 //! is in either: nouns refer to secrets and do not hold them, and of a resource
 //! the secret parts are left out.
 
+mod drains;
 mod secrets;
 mod shown;
 
@@ -21,6 +22,7 @@ use crate::model::{
     NodeGroup, NodeGroupSpec, Noun, Revision, Route, RouteSpec, Service, ServiceSpec, hex,
 };
 
+pub use drains::{Drain, DrainCause, drain};
 pub use shown::{ItemChange, changes, json, unified_diff};
 
 /// What is kept of one noun. Not when it was changed last: that alone is no change.

@@ -78,6 +78,16 @@ impl Noun {
     }
 }
 
+impl ItemKind {
+    /// Whether it is asked for.
+    pub fn is_among(&self, which: Which) -> bool {
+        match self {
+            Self::Desired(_) => which == Which::Desired,
+            Self::Resource(_) => which == Which::Resources,
+        }
+    }
+}
+
 const DESIRED: &str = "desired/";
 const RESOURCE: &str = "resource/";
 

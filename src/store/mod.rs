@@ -42,6 +42,7 @@ mod users;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use sea_orm::ConnectionTrait as _;
 use tokio::time::timeout;
 
 use crate::error::{Error, Result};
@@ -73,11 +74,21 @@ pub struct Store {
 /// One transaction. Dropped, it rolls back; so it does when it has lasted for 9
 /// seconds, and is `Unavailable` from then on.
 #[derive(Debug)]
-pub struct Tx(Bounded, Making);
+pub struct Tx(Bounded, Making, Ending);
 
 /// The revision that a transaction makes of a group: that of each row which it writes.
 #[derive(Debug, Default)]
 struct Making(AtomicI64);
+
+/// What becomes of a transaction that is committed.
+#[derive(Clone, Copy, Debug, Default)]
+enum Ending {
+    /// What it changed is kept.
+    #[default]
+    Kept,
+    /// It was only tried: it is rolled back.
+    Tried,
+}
 
 impl Making {
     fn note(&self, revision: Revision) {
@@ -92,13 +103,13 @@ impl Making {
 impl Store {
     /// Begins a transaction that sees one state and changes nothing.
     pub async fn read(&self) -> Result<Tx> {
-        Ok(Tx(Bounded::begin(&self.reader, Purpose::Read, LIMIT).await?, Making::default()))
+        Ok(Tx::new(Bounded::begin(&self.reader, Purpose::Read, LIMIT).await?))
     }
 
     /// Begins a transaction that changes something; on SQLite there is one at a
     /// time.
     pub async fn write(&self) -> Result<Tx> {
-        Ok(Tx(Bounded::begin(&self.writer, Purpose::Write, LIMIT).await?, Making::default()))
+        Ok(Tx::new(Bounded::begin(&self.writer, Purpose::Write, LIMIT).await?))
     }
 
     /// As [`Store::write`], but one at a time on any database, in all instances:
@@ -112,7 +123,7 @@ impl Store {
     /// As [`Store::write_alone`], for what fills a whole database and may take long.
     pub async fn write_all(&self) -> Result<Tx> {
         let begun = Bounded::begin(&self.writer, Purpose::Write, LONG_LIMIT).await?;
-        let tx = Tx(begun, Making::default());
+        let tx = Tx::new(begun);
         Lock::Alone.take(&tx.0).await?;
         Ok(tx)
     }
@@ -135,10 +146,47 @@ impl Store {
 }
 
 impl Tx {
-    /// Keeps what this transaction changed. The last `await` of a change.
+    fn new(begun: Bounded) -> Self {
+        Self(begun, Making::default(), Ending::default())
+    }
+
+    /// The same transaction, but only tried: its [`Tx::commit`] rolls it back.
+    #[must_use]
+    pub fn tried(self) -> Self {
+        Self(self.0, self.1, Ending::Tried)
+    }
+
+    /// Whether it is only tried.
+    pub fn is_tried(&self) -> bool {
+        match self.2 {
+            Ending::Kept => false,
+            Ending::Tried => true,
+        }
+    }
+
+    /// Keeps what this transaction changed, unless it is only tried. The last `await`
+    /// of a change.
     ///
     /// `Unavailable` may mean that the database did keep it, and could not say so.
     pub async fn commit(self) -> Result<()> {
-        Ok(self.0.commit().await?)
+        if self.is_tried() { Ok(self.0.roll_back().await?) } else { Ok(self.0.commit().await?) }
+    }
+
+    /// Marks where the transaction is, until [`Tx::forget_mark`] or [`Tx::back_to_mark`].
+    pub async fn mark(&self) -> Result<()> {
+        self.0.execute_unprepared("SAVEPOINT mark").await?;
+        Ok(())
+    }
+
+    /// Undoes what was done since the mark, also if that has failed; the mark is gone.
+    pub async fn back_to_mark(&self) -> Result<()> {
+        self.0.execute_unprepared("ROLLBACK TO SAVEPOINT mark").await?;
+        self.forget_mark().await
+    }
+
+    /// Takes the mark away: what was done since stays.
+    pub async fn forget_mark(&self) -> Result<()> {
+        self.0.execute_unprepared("RELEASE SAVEPOINT mark").await?;
+        Ok(())
     }
 }

@@ -121,6 +121,13 @@ impl Bounded {
         Ok(())
     }
 
+    /// Gives up what was changed.
+    pub(super) async fn roll_back(self) -> Result<(), DbErr> {
+        timeout_at(self.deadline, self.tx.rollback()).await.map_err(|_| late())??;
+        self.pulse.beat();
+        Ok(())
+    }
+
     async fn in_time<T>(
         &self,
         statement: impl Future<Output = Result<T, DbErr>>,

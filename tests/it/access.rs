@@ -82,6 +82,27 @@ async fn matched(plane: &Plane) -> Value {
 }
 
 #[tokio::test]
+async fn what_is_only_tried_ends_no_stream() {
+    let plane = Plane::start_with(token_plane()).await;
+    let (id, token) = create_token(&plane, json!({ "name": "one" })).await;
+    let key = rotate(&plane, &Value::Null).await;
+    let mut one = is_served(bear(&plane, &token, ["a", ""]).await).await;
+    let mut two = is_served(bear(&plane, &key, ["b", ""]).await).await;
+    let tried = "mutation($id: ID!) {
+        revokeNodeToken(input: { id: $id }, dryRun: true) { revokedId }
+        rotateNodeGroupKey(input: {}, dryRun: true) { nodeGroup { id } key } }";
+    let tried = plane.ask(tried, json!({ "id": id })).await.data();
+    assert_eq!(tried["revokeNodeToken"]["revokedId"], id);
+    assert_eq!(tried["rotateNodeGroupKey"]["key"], Value::Null);
+    // Both are told of what happens next: a stream that had ended would not be.
+    let input = json!({ "name": "extra", "port": 9000 });
+    plane.change("createListener", "CreateListenerInput", input).await;
+    for envoy in [&mut one, &mut two] {
+        assert_eq!(envoy.next().await.resource_type, ResourceType::Listener);
+    }
+}
+
+#[tokio::test]
 async fn a_real_envoy_is_let_in_by_its_token_until_that_is_revoked() {
     let plane = Plane::start_with(token_plane()).await;
     let blue = plane.create_group("blue").await;

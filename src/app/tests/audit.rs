@@ -68,6 +68,7 @@ fn is_unnoted(operation: Operation) -> bool {
     ["List", "Read", "Follow"].iter().any(|reading| name.starts_with(reading))
         || [
             Operation::Me,
+            Operation::Preview,
             Operation::Refresh,
             Operation::RegisterProxy,
             Operation::Heartbeat,
@@ -171,6 +172,10 @@ async fn configure(app: &App, admin: &Actor) {
     app.update_service(admin, service, ServiceChange::default()).await.unwrap();
     app.rotate_service_secret(admin, service, SecretAuth::Base64).await.unwrap();
     app.reload_service(admin, service).await.unwrap();
+    let change = NewChange::UpdateService(service, Box::default());
+    let change = ReadChange { field: "updateService", read: Box::new(|_| Ok(change)) };
+    let changes = Changes { group: in_group, changes: vec![change], message: None };
+    app.apply_changes(admin, changes).await.unwrap();
 
     let listener: Listener = app.listeners(admin, group, Page::ALL).await.unwrap().remove(0);
     let mut spec = listener.spec;

@@ -110,6 +110,10 @@ async fn whoever_stays_connected_hears_that_they_are_signed_out() {
     gone.await;
     assert!((&mut stays_on).now_or_never().is_none());
     let change = UserChange { role: Some(Role::Viewer), ..Default::default() };
+    let tried = plane.app.dry_run(true);
+    let would_be = tried.update_user(&plane.admin, ann.id, change.clone()).await.unwrap();
+    assert_eq!(would_be.spec.role, Role::Viewer);
+    assert!((&mut stays_on).now_or_never().is_none(), "it was only tried");
     plane.app.update_user(&plane.admin, ann.id, change).await.unwrap();
     stays_on.await; // they may do less than before
 }

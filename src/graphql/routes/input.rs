@@ -4,6 +4,7 @@ use async_graphql::{ID, InputObject, MaybeUndefined, OneofObject};
 
 use super::object::{HttpMethodEnum, RedirectCodeEnum, RetryOnEnum};
 use crate::app::NewRoute;
+use crate::graphql::changes::Refers;
 use crate::graphql::global_id::{GlobalId as _, optional};
 use crate::graphql::labels::{self, LabelInput};
 use crate::graphql::parse::{list, number, replaced};
@@ -168,7 +169,7 @@ pub(in crate::graphql) struct UpdateRouteInput {
 }
 
 impl CreateRouteInput {
-    pub(super) fn parse(self) -> Result<NewRoute, Invalid> {
+    pub(in crate::graphql) fn parse(self) -> Result<NewRoute, Invalid> {
         let action = match self.redirect {
             Some(_) if !self.backends.is_empty() => {
                 let why = "a route forwards to backends or redirects, not both";
@@ -207,7 +208,7 @@ impl CreateRouteInput {
 }
 
 impl UpdateRouteInput {
-    pub(super) fn parse(self) -> Result<(RouteId, RouteChange), Invalid> {
+    pub(in crate::graphql) fn parse(self) -> Result<(RouteId, RouteChange), Invalid> {
         if self.redirect.is_some() && self.backends.is_some() {
             let why = "a route forwards to backends or redirects, not both";
             return Err(Invalid::new("redirect", why));
@@ -243,6 +244,20 @@ impl UpdateRouteInput {
             redirect: self.redirect.map(RedirectInput::parse).transpose()?,
         };
         Ok((RouteId::parse(&self.id, "id")?, change))
+    }
+}
+
+impl Refers for CreateRouteInput {
+    fn ids(&mut self) -> Vec<&mut ID> {
+        let backends = self.backends.iter_mut().map(|backend| &mut backend.service);
+        self.listener.iter_mut().chain(backends).collect()
+    }
+}
+
+impl Refers for UpdateRouteInput {
+    fn ids(&mut self) -> Vec<&mut ID> {
+        let backends = self.backends.iter_mut().flatten().map(|backend| &mut backend.service);
+        self.listener.iter_mut().chain(backends).collect()
     }
 }
 

@@ -5,15 +5,15 @@ mod object;
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
-use self::input::{CreateRouteInput, UpdateRouteInput};
+pub(super) use self::input::{CreateRouteInput, UpdateRouteInput};
 pub(super) use self::object::RouteObject;
-use super::app_and_actor;
 use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
 use super::global_id::{GlobalId as _, optional};
 use super::labels::{self, LabelInput};
 use super::page::{Paged, Slice};
 use super::parse::in_input;
 use super::payload::{answer, answer_or, payloads};
+use super::{app_and_actor, in_mode};
 use crate::model::Labelled;
 use crate::model::{NodeGroupId, RouteId};
 
@@ -81,9 +81,10 @@ impl RouteMutation {
         ctx: &Context<'_>,
         input: CreateRouteInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<RoutePayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let new = in_input(input.parse())?;
             let (route, change) = in_input(app.create_route(actor, new).await)?;
@@ -99,6 +100,7 @@ impl RouteMutation {
         ctx: &Context<'_>,
         input: UpdateRouteInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<RoutePayload> {
         let id = input.id.clone();
         let current = async {
@@ -106,7 +108,7 @@ impl RouteMutation {
             Ok(RoutePayload { route: Some(route), ..Default::default() })
         };
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let (id, change) = in_input(input.parse())?;
             let (route, change) = in_input(app.update_route(actor, id, change).await)?;
@@ -122,9 +124,10 @@ impl RouteMutation {
         ctx: &Context<'_>,
         input: DeleteInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<DeletePayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let id = in_input(RouteId::parse(&input.id, "id"))?;
             let expected = Some(input.if_revision.into());

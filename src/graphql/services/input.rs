@@ -142,7 +142,7 @@ pub(in crate::graphql) struct UpdateServiceInput {
 }
 
 impl CreateServiceInput {
-    pub(super) fn parse(self) -> Result<NewService, Invalid> {
+    pub(in crate::graphql) fn parse(self) -> Result<NewService, Invalid> {
         let timeouts = self.timeouts.map(TimeoutsInput::parse).transpose()?.unwrap_or_default();
         let first = Endpoint {
             host: self.ip_fqdn.try_into().at("ipFqdn")?,
@@ -177,7 +177,7 @@ impl CreateServiceInput {
 }
 
 impl UpdateServiceInput {
-    pub(super) fn parse(self) -> Result<(ServiceId, ServiceChange), Invalid> {
+    pub(in crate::graphql) fn parse(self) -> Result<(ServiceId, ServiceChange), Invalid> {
         let timeouts = self.timeouts.map(TimeoutsInput::parse).transpose()?.unwrap_or_default();
         let change = ServiceChange {
             labels: self.labels.map(labels::parse).transpose()?,

@@ -5,15 +5,15 @@ mod object;
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
-use self::input::{CreateServiceInput, UpdateServiceInput};
+pub(super) use self::input::{CreateServiceInput, UpdateServiceInput};
 pub(super) use self::object::ServiceObject;
-use super::app_and_actor;
 use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
 use super::global_id::{GlobalId as _, optional};
 use super::labels::{self, LabelInput};
 use super::page::{Paged, Slice};
 use super::parse::in_input;
 use super::payload::{answer, answer_or, payloads};
+use super::{app_and_actor, in_mode};
 use crate::model::Labelled;
 use crate::model::{NodeGroupId, ServiceId};
 
@@ -82,9 +82,10 @@ impl ServiceMutation {
         ctx: &Context<'_>,
         input: CreateServiceInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<ServicePayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let new = in_input(input.parse())?;
             let (served, change) = in_input(app.create_service(actor, new).await)?;
@@ -100,6 +101,7 @@ impl ServiceMutation {
         ctx: &Context<'_>,
         input: UpdateServiceInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<ServicePayload> {
         let id = input.id.clone();
         let current = async {
@@ -107,7 +109,7 @@ impl ServiceMutation {
             Ok(ServicePayload { service: Some(service), ..Default::default() })
         };
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let (id, change) = in_input(input.parse())?;
             let (served, change) = in_input(app.update_service(actor, id, change).await)?;
@@ -123,9 +125,10 @@ impl ServiceMutation {
         ctx: &Context<'_>,
         input: DeleteInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<DeletePayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let id = in_input(ServiceId::parse(&input.id, "id"))?;
             let expected = Some(input.if_revision.into());

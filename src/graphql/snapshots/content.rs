@@ -45,7 +45,7 @@ pub(super) struct DiffObject {
 /// What became of something.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "DifferenceKind")]
-pub(super) enum DifferenceEnum {
+pub(in super::super) enum DifferenceEnum {
     /// It was not there.
     Added,
     /// It is not there any more.
@@ -57,7 +57,7 @@ pub(super) enum DifferenceEnum {
 /// A resource that is not the same in two snapshots.
 #[derive(SimpleObject)]
 #[graphql(name = "ResourceDifference")]
-pub(super) struct ResourceDifference {
+pub(in super::super) struct ResourceDifference {
     /// What became of it.
     kind: DifferenceEnum,
     /// Of which type it is.
@@ -77,13 +77,34 @@ pub(super) struct ResourceDifference {
 /// Something configured that was not the same at two snapshots.
 #[derive(SimpleObject)]
 #[graphql(name = "ObjectDifference")]
-pub(super) struct ObjectDifference {
+pub(in super::super) struct ObjectDifference {
     /// What became of it.
     kind: DifferenceEnum,
     /// The id of the node group, service, listener, route or mapping; it may be gone by now.
     id: ID,
     /// How it differs, line by line, as `diff -u` writes it.
     diff: String,
+}
+
+impl From<ChangedItem> for ResourceDifference {
+    fn from(ChangedItem { change, diff }: ChangedItem) -> Self {
+        Self {
+            kind: kind_of(&change),
+            resource_type: type_of(&change.kind),
+            from_version: change.from.map(|item| item.hash),
+            to_version: change.to.map(|item| item.hash),
+            name: change.name,
+            diff,
+        }
+    }
+}
+
+impl TryFrom<ChangedItem> for ObjectDifference {
+    type Error = Error;
+
+    fn try_from(ChangedItem { change, diff }: ChangedItem) -> Result<Self, Error> {
+        Ok(Self { kind: kind_of(&change), id: global_id(&change)?, diff })
+    }
 }
 
 /// A page of the resources of a snapshot, or of those of one type.
@@ -95,7 +116,7 @@ pub(super) async fn resources(
 ) -> Result<Paged<ResourceObject>> {
     let (app, actor) = app_and_actor(ctx)?;
     let mut items = app.snapshot_items(actor, snapshot, Which::Resources).await?;
-    items.retain(|item| of.is_none_or(|of| resource_type(&item.kind) == of));
+    items.retain(|item| of.is_none_or(|of| type_of(&item.kind) == of));
     let (items, places) = slice.part(items);
     let shown = app.show_items(actor, snapshot.group, items).await?;
     let rows = places.zip(shown).collect();
@@ -104,7 +125,7 @@ pub(super) async fn resources(
         |(place, _)| *place,
         |(_, ShownItem { item, json })| {
             let Item { kind, name, hash } = item;
-            let resource_type = resource_type(&kind);
+            let resource_type = type_of(&kind);
             ResourceObject { resource_type, name, version: hash, json: async_graphql::Json(json) }
         },
     ))
@@ -173,18 +194,7 @@ impl DiffObject {
     ) -> Result<Paged<ResourceDifference>> {
         let slice = Slice::parse(first, after.as_deref())?;
         let rows = self.page(ctx, &self.resources, slice).await?;
-        Ok(slice.present(
-            rows,
-            |(place, _)| *place,
-            |(_, ChangedItem { change, diff })| ResourceDifference {
-                kind: kind_of(&change),
-                resource_type: resource_type(&change.kind),
-                from_version: change.from.map(|item| item.hash),
-                to_version: change.to.map(|item| item.hash),
-                name: change.name,
-                diff,
-            },
-        ))
+        Ok(slice.present(rows, |(place, _)| *place, |(_, change)| change.into()))
     }
 
     /// What people had configured otherwise.
@@ -196,16 +206,13 @@ impl DiffObject {
     ) -> Result<Paged<ObjectDifference>> {
         let slice = Slice::parse(first, after.as_deref())?;
         let rows = self.page(ctx, &self.objects, slice).await?;
-        let present = |(place, ChangedItem { change, diff })| {
-            let (kind, id) = (kind_of(&change), global_id(&change)?);
-            Ok((place, ObjectDifference { kind, id, diff }))
-        };
+        let present = |(place, change)| Ok((place, ObjectDifference::try_from(change)?));
         let rows = rows.into_iter().map(present).collect::<Result<Vec<_>, Error>>()?;
         Ok(slice.present(rows, |(place, _)| *place, |(_, difference)| difference))
     }
 }
 
-fn kind_of(change: &ItemChange) -> DifferenceEnum {
+pub(in super::super) fn kind_of(change: &ItemChange) -> DifferenceEnum {
     match (&change.from, &change.to) {
         (None, _) => DifferenceEnum::Added,
         (Some(_), None) => DifferenceEnum::Removed,
@@ -213,8 +220,13 @@ fn kind_of(change: &ItemChange) -> DifferenceEnum {
     }
 }
 
-fn resource_type(kind: &ItemKind) -> XdsTypeEnum {
+fn type_of(kind: &ItemKind) -> XdsTypeEnum {
     let ItemKind::Resource(name) = kind else { return XdsTypeEnum::Other };
+    resource_type(name)
+}
+
+/// The type of resources that is called so.
+pub(in super::super) fn resource_type(name: &str) -> XdsTypeEnum {
     let known = TYPES.into_iter().find(|known| known.to_string() == *name);
     known.map_or(XdsTypeEnum::Other, Into::into)
 }

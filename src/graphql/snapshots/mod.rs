@@ -21,6 +21,9 @@ use marchproxy_xds::ResourceType;
 pub(super) use rollback::SnapshotMutation;
 
 use self::content::{DiffObject, ResourceObject};
+pub(super) use self::content::{
+    DifferenceEnum, ObjectDifference, ResourceDifference, kind_of, resource_type,
+};
 
 #[derive(Default)]
 pub(super) struct SnapshotQuery;

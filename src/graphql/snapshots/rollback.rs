@@ -2,8 +2,8 @@
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 
-use super::super::app_and_actor;
 use super::super::change::{ChangeObject, WaitForInput};
+use super::super::in_mode;
 use super::super::parse::in_input;
 use super::super::payload::{answer, payloads};
 use super::{SnapshotObject, id};
@@ -51,9 +51,10 @@ impl SnapshotMutation {
         ctx: &Context<'_>,
         input: RollbackInput,
         wait_for: Option<WaitForInput>,
+        #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<RollbackPayload> {
         let done = async {
-            let (app, actor) = app_and_actor(ctx)?;
+            let (app, actor) = in_mode(ctx, dry_run)?;
             let wait = WaitForInput::parse(wait_for)?;
             let rollback = in_input(input.parse())?;
             let (snapshot, change) = in_input(app.rollback(By::User(actor), rollback).await)?;

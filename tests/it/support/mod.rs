@@ -1,6 +1,7 @@
 //! What the tests stand on: a real server process, real Envoys, real upstreams
 //! and a real subscription client, each on free loopback ports of its own.
 
+mod contents;
 mod envoy;
 mod https;
 mod pki;

@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::contents::contents;
 use super::process::Process;
 use super::{Kind, Subscription, eventually, free_port};
 
@@ -320,6 +321,11 @@ impl Plane {
     /// Where this plane's files are.
     pub(crate) fn dir(&self) -> PathBuf {
         self.dir.path().to_owned()
+    }
+
+    /// Every row of every table of its database, as text.
+    pub(crate) async fn contents(&self) -> Vec<String> {
+        contents(self.database()).await
     }
 
     /// The port of HTTP.
