@@ -5,6 +5,8 @@
 //! earlier one has made: it is read when its turn comes, with the ids that there are by
 //! then.
 
+use marchproxy_xds::ResourceType;
+
 use super::audit::Note;
 use super::{
     App, Change, Compiled, Done, Edit, NewCertificate, NewListener, NewMapping, NewRoute,
@@ -12,6 +14,7 @@ use super::{
 };
 use crate::auth::{Actor, Operation};
 use crate::compile::CompileError;
+use crate::compile::blame::{self, Nouns, Owner};
 use crate::error::{Error, Result};
 use crate::model::{
     Certificate, CertificateChange, CertificateId, CertificateSpec, Invalid, KeyPair, Listener,
@@ -266,13 +269,6 @@ impl Edit<'_> {
     }
 }
 
-impl<T> Done<T> {
-    /// The same, with what `map` makes of what came of it.
-    fn map<U>(self, map: impl FnOnce(T) -> U) -> Done<U> {
-        Done { made: map(self.made), note: self.note, cause: self.cause }
-    }
-}
-
 impl NewChange {
     /// The operation that makes it alone.
     fn operation(&self) -> Operation {
@@ -342,6 +338,33 @@ impl Progress {
             Some(place) => error.in_change(&["changes", &place.to_string(), self.fields[place]]),
             None => error.in_change(&["changes"]),
         }
+    }
+
+    /// The way to the last change of what a resource of `group` comes of, if one of the
+    /// changes is of that.
+    pub(super) fn place_of(
+        &self,
+        group: NodeGroupId,
+        resource_type: ResourceType,
+        name: &str,
+    ) -> Option<Vec<String>> {
+        let mut nouns = Nouns::default();
+        for made in self.made.iter().rev().flatten() {
+            match made {
+                Made::Listener(listener) => nouns.listeners.push(listener.clone()),
+                Made::Certificate(certificate) => nouns.certificates.push(certificate.clone()),
+                Made::Service(_) | Made::Route(_) | Made::Mapping(_) => {}
+            }
+        }
+        let owner = blame::owner(group, &nouns, resource_type, name)?;
+        let is_it = |made: &Option<Made>| match (made, &owner) {
+            (Some(Made::Service(made)), Owner::Service(id)) => made.id == *id,
+            (Some(Made::Listener(made)), Owner::Listener(owner)) => made.id == owner.id,
+            (Some(Made::Certificate(made)), Owner::Certificate(owner)) => made.id == owner.id,
+            (Some(_) | None, _) => false,
+        };
+        let place = self.made.iter().rposition(is_it)?;
+        Some(vec!["changes".to_owned(), place.to_string(), self.fields[place].to_owned()])
     }
 
     /// What was done, for the history.

@@ -44,6 +44,7 @@ mod shown;
 mod sign_in;
 mod sign_in_limit;
 mod snapshots;
+mod step;
 mod sync;
 #[cfg(test)]
 mod testing;
@@ -70,7 +71,7 @@ use crate::hub::Hub;
 use crate::licence::{LicenceSettings, Licensing};
 use crate::loads::Loads;
 use crate::model::{
-    DesiredState, KeptItem, Name, NewAuditEntry, NewSnapshot, SnapshotRecord, TypeRecord, UserId,
+    DesiredState, KeptItem, Name, NewAuditEntry, NewSnapshot, SnapshotRecord, TypeRecord,
 };
 use crate::model::{NodeGroupId, Revision};
 use crate::nodes::Nodes;
@@ -80,6 +81,7 @@ use crate::store::{Store, Tx};
 
 use self::audit::Note;
 use self::dry_run::Mode;
+use self::step::Done;
 
 pub use certificates::{BatchItem, BatchOutcome, CertificateQuery, NewCertificate};
 pub use changes::{
@@ -295,16 +297,6 @@ impl App {
     }
 }
 
-/// What was done within an [`Edit`].
-struct Done<T> {
-    /// What came of it.
-    made: T,
-    /// What it was done to, for the audit log.
-    note: Note,
-    /// What was done, for people.
-    cause: String,
-}
-
 impl<'a> By<'a> {
     /// Whether they may do `operation` to what `scope` says.
     fn may(self, operation: Operation, scope: Scope) -> Result<()> {
@@ -360,23 +352,6 @@ fn check_revision(
 }
 
 impl Edit<'_> {
-    /// Ends with what was done, as [`Edit::seal`].
-    async fn finish<T>(self, done: Done<T>) -> Result<(T, Change)> {
-        let Done { made, note, cause } = done;
-        let change = self.noting(note).seal(cause).await?;
-        Ok((made, change))
-    }
-
-    /// `NotFound` for what is in another group: that one is not locked.
-    fn check_group(&self, group: NodeGroupId, kind: &'static str, id: impl ToString) -> Result<()> {
-        if group == self.group { Ok(()) } else { Err(Error::not_found(kind, id)) }
-    }
-
-    /// Who does it, if it is a user.
-    fn user(&self) -> Option<UserId> {
-        self.by.user().map(|actor| actor.user)
-    }
-
     /// What the change does, for the audit log.
     fn noting(self, note: Note) -> Self {
         Self { note, ..self }

@@ -56,6 +56,8 @@ pub enum Problem {
         name: String,
         /// What is wrong with it.
         violation: Violation,
+        /// The way to the change that it comes of; empty if that cannot be told.
+        change: Vec<String>,
     },
 }
 
@@ -110,7 +112,7 @@ impl App {
             return Ok(refused(group, errors));
         }
         match edit.compile().await? {
-            Ok(compiled) => edit.previewed(compiled).await,
+            Ok(compiled) => edit.previewed(compiled, &progress).await,
             Err(error) => match progress.blame(error) {
                 error if error.can_be_mended() => Ok(refused(group, vec![error])),
                 error => Err(error),
@@ -127,7 +129,7 @@ fn refused(group: NodeGroupId, errors: Vec<Error>) -> Preview {
 
 impl Edit<'_> {
     /// Compares what the changes come to with what there is, and gives them up.
-    async fn previewed(self, compiled: Compiled) -> Result<Preview> {
+    async fn previewed(self, compiled: Compiled, progress: &Progress) -> Result<Preview> {
         let (tx, group) = (&self.tx, self.group);
         let newest = tx.snapshots(group, None, 1).await?.into_iter().next();
         let mut changes = vec![];
@@ -147,10 +149,17 @@ impl Edit<'_> {
         let app = self.app;
         self.tx.commit().await?; // of a dry run: it is rolled back
         let types: HashSet<String> = changes[0].iter().map(|c| type_name(&c.kind)).collect();
-        let (diff, problems, drains) =
+        let (diff, mut problems, drains) =
             spawn_blocking(move || compared(changes, &before, &compiled.items))
                 .await
                 .map_err(Error::internal)??;
+        for problem in &mut problems {
+            if let Problem::Resource { kind, name, change, .. } = problem
+                && let Some(of) = TYPES.into_iter().find(|of| of.to_string() == *kind)
+            {
+                *change = progress.place_of(group, of, name).unwrap_or_default();
+            }
+        }
         let nodes = app.reached(group, &types);
         Ok(Preview { group, diff: Some(diff), problems, nodes, drains })
     }
@@ -190,6 +199,7 @@ fn compared(
             kind: type_name(&change.kind),
             name: change.name.clone(),
             violation,
+            change: vec![],
         }));
         drains.extend(history::drain(from, to)?);
     }
@@ -237,13 +247,15 @@ mod tests {
         let (diff, problems, drains) = compared(changes, &[], &after).unwrap();
         assert_eq!((diff.resources.len(), diff.objects.len(), drains), (1, 0, vec![]));
         let [warning] = problems.as_slice() else { panic!("{problems:?}") };
-        let Problem::Resource { kind, name, violation } = warning else { panic!("{warning:?}") };
+        let Problem::Resource { kind, name, violation, .. } = warning else {
+            panic!("{warning:?}")
+        };
         assert_eq!((kind.as_str(), name.as_str()), ("listener", "l"));
         assert_eq!(violation.path, "reuse_port");
         assert!(warning.is_warning());
         let violation = Violation { kind: ViolationKind::Rule, ..violation.clone() };
         let (kind, name) = (kind.clone(), name.clone());
-        assert!(!Problem::Resource { kind, name, violation }.is_warning());
+        assert!(!Problem::Resource { kind, name, violation, change: vec![] }.is_warning());
         assert!(!Problem::Refused(Error::Refused("no")).is_warning());
     }
 }

@@ -104,6 +104,7 @@ async fn a_preview_says_what_is_wrong_and_where() {
     assert_eq!(seen["problems"].as_array().unwrap().len(), 1, "{seen:#}");
     let problem = &seen["problems"][0];
     assert_eq!((&problem["severity"], &problem["code"]), (&json!("ERROR"), &json!("API_RULE")));
+    assert_eq!(problem["field"], json!(["input", "changes", "0", "createService"]));
     let resource = &problem["resource"];
     assert_eq!(resource["type"], "SECRET");
     assert_eq!(resource["path"], "validation_context.trusted_ca.inline_string");

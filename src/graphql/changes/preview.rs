@@ -89,8 +89,9 @@ pub(super) struct ProblemObject {
     code: ProblemCodeEnum,
     /// For people.
     message: String,
-    /// The way to the argument that is wrong, if it is one, as in
-    /// `["input", "changes", "3", "updateRoute", "path", "regex"]`.
+    /// The way to the argument that is wrong, as in
+    /// `["input", "changes", "3", "updateRoute", "path", "regex"]`. Of a resource: the way to
+    /// the change that it comes of; null if that cannot be told.
     field: Option<Vec<String>>,
     /// The resource that is wrong, if it is one.
     resource: Option<ProblemResource>,
@@ -272,24 +273,22 @@ impl ProblemObject {
         match problem {
             Problem::Refused(error) => {
                 let code = UserErrorObject::of(error).map(|error| error.code.into());
-                // The path is that within the argument.
-                let path = ["input".to_owned()].into_iter().chain(error.path().to_vec());
                 Self {
                     severity,
                     code: code.unwrap_or(ProblemCodeEnum::Refused),
                     message: error.to_string(),
-                    field: Some(path.collect()),
+                    field: Some(input(error.path())),
                     resource: None,
                 }
             }
-            Problem::Resource { kind, name, violation } => Self {
+            Problem::Resource { kind, name, violation, change } => Self {
                 severity,
                 code: match violation.kind {
                     ViolationKind::Rule => ProblemCodeEnum::ApiRule,
                     ViolationKind::Deprecated => ProblemCodeEnum::Deprecated,
                 },
                 message: violation.reason.clone(),
-                field: None,
+                field: Some(input(change)).filter(|_| !change.is_empty()),
                 resource: Some(ProblemResource {
                     resource_type: resource_type(kind),
                     name: name.clone(),
@@ -298,6 +297,11 @@ impl ProblemObject {
             },
         }
     }
+}
+
+/// The way to something in the argument.
+fn input(path: &[String]) -> Vec<String> {
+    ["input".to_owned()].into_iter().chain(path.iter().cloned()).collect()
 }
 
 impl From<UserErrorCode> for ProblemCodeEnum {

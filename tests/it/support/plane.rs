@@ -325,7 +325,7 @@ impl Plane {
 
     /// Every row of every table of its database, as text.
     pub(crate) async fn contents(&self) -> Vec<String> {
-        contents(self.database()).await
+        contents(&self.database()).await
     }
 
     /// The port of HTTP.
