@@ -103,6 +103,9 @@ pub enum Error {
     /// A group has as many registered proxies as it may have.
     #[error("{0}")]
     ProxyLimit(String),
+    /// Events are asked for that are not kept (any more).
+    #[error("what came after this cursor is not kept: look how things stand, and go on from there")]
+    CursorExpired,
     /// The input breaks a rule.
     #[error("{0}")]
     Invalid(Invalid),
@@ -199,6 +202,7 @@ impl Error {
             | Self::Conflict(_)
             | Self::DefaultGroup
             | Self::ProxyLimit(_)
+            | Self::CursorExpired
             | Self::Source(_)
             | Self::Internal(_) => self,
         }
@@ -226,6 +230,7 @@ impl Error {
             | Self::Conflict(_)
             | Self::DefaultGroup
             | Self::ProxyLimit(_)
+            | Self::CursorExpired
             | Self::Source(_)
             | Self::Internal(_) => &[],
         }
@@ -254,6 +259,7 @@ impl Error {
             | Self::CodeRequired
             | Self::Deactivated
             | Self::TooMany { .. }
+            | Self::CursorExpired
             | Self::Unavailable { .. }
             | Self::Internal(_) => false,
         }
@@ -307,6 +313,7 @@ impl Error {
             Self::ProxyLimit(_) => {
                 codes("LIMIT", StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted)
             }
+            Self::CursorExpired => codes("CURSOR_EXPIRED", StatusCode::GONE, Code::OutOfRange),
             Self::InChange { error, .. } => error.codes(),
             Self::Invalid(_) => codes("INVALID", StatusCode::BAD_REQUEST, Code::InvalidArgument),
             Self::Source(_) => codes("SOURCE", StatusCode::BAD_GATEWAY, Code::FailedPrecondition),

@@ -10,7 +10,7 @@
 //! 4  app/                                       every operation, once
 //! 3  publish/                                   the only writer of the hub
 //! 2  hub  nodes/  loads  auth/  limits  licence what is out, who has it, who asks
-//!    secret_stores/                             where certificates are fetched from
+//!    secret_stores/  events/                    where certificates are from; what happened
 //! 1  store/   compile/   history/   pgv/        rows; desired state -> snapshot; what is kept
 //! 0  model/   error   metrics   envoy_api       types that cannot be wrong; what is counted
 //! ```
@@ -35,6 +35,7 @@ pub mod compile;
 pub mod config;
 pub mod envoy_api;
 pub mod error;
+pub mod events;
 pub mod graphql;
 pub mod history;
 pub mod hub;

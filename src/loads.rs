@@ -28,6 +28,8 @@ pub struct Loads(RwLock<Inner>);
 struct Inner {
     streams: BTreeMap<u64, Stream>,
     last_id: u64,
+    /// How many reports there were.
+    last_report: u64,
     /// Of all streams.
     entries: usize,
 }
@@ -37,6 +39,8 @@ struct Stream {
     reporter: Reporter,
     clusters: BTreeMap<ClusterKey, ClusterTotals>,
     entries: usize,
+    /// The number of its latest report; 0 if there was none.
+    report: u64,
 }
 
 /// The name of a cluster, and that of its endpoints if it is another one.
@@ -130,8 +134,17 @@ impl Loads {
         let mut inner = self.0.write();
         inner.last_id += 1;
         let id = inner.last_id;
-        inner.streams.insert(id, Stream { reporter, clusters: BTreeMap::new(), entries: 0 });
+        inner
+            .streams
+            .insert(id, Stream { reporter, clusters: BTreeMap::new(), entries: 0, report: 0 });
         LoadStream { loads: Arc::clone(self), id }
+    }
+
+    /// Who has reported since the report of this number, and the number of the newest.
+    pub fn since(&self, report: u64) -> (Vec<Reporter>, u64) {
+        let inner = self.0.read();
+        let streams = inner.streams.values().filter(|stream| stream.report > report);
+        (streams.map(|stream| stream.reporter.clone()).collect(), inner.last_report)
     }
 
     /// What those that call themselves `name` have reported, by the name of the
@@ -166,8 +179,10 @@ impl LoadStream {
     /// Adds a report to what is known. Returns how many entries had no place.
     pub fn add(&self, report: reported::LoadReport, now: DateTime<Utc>) -> usize {
         let mut inner = self.loads.0.write();
-        let Inner { streams, entries, .. } = &mut *inner;
+        let Inner { streams, entries, last_report, .. } = &mut *inner;
         let Some(stream) = streams.get_mut(&self.id) else { return 0 };
+        *last_report += 1;
+        stream.report = *last_report;
         let left = (MOST_OF_A_STREAM - stream.entries).min(MOST - *entries);
         let mut budget = Budget { left, made: 0, refused: 0 };
         for load in report.clusters {

@@ -15,6 +15,7 @@ mod m20261125_000006_snapshot_store;
 mod m20261125_000007_licence;
 mod m20261127_000008_revisions;
 mod m20261129_000009_adoption;
+mod m20261129_000010_events;
 mod m20261129_000011_labels;
 
 /// All steps in order.
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000007_licence::Migration),
             Box::new(m20261127_000008_revisions::Migration),
             Box::new(m20261129_000009_adoption::Migration),
+            Box::new(m20261129_000010_events::Migration),
             Box::new(m20261129_000011_labels::Migration),
         ]
     }

@@ -10,6 +10,8 @@ pub mod api_token;
 pub mod audit_entry;
 pub mod backup_code;
 pub mod certificate;
+pub mod event;
+pub mod event_log;
 pub mod group_assignment;
 pub mod history_blob;
 pub mod history_span;

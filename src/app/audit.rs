@@ -11,10 +11,10 @@ use serde_json::Value;
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, now};
+use super::{App, events, now};
 use crate::auth::{Actor, Operation, Origin, Scope};
 use crate::error::{Error, Result};
-use crate::model::{AuditEntry, AuditFilter, NewAuditEntry};
+use crate::model::{AuditEntry, AuditFilter, NewAuditEntry, NodeGroupId, UserId};
 use crate::store::Tx;
 
 /// How often it is looked what is too old.
@@ -41,6 +41,16 @@ pub(super) struct Note {
     id: Option<String>,
     before: Option<Value>,
     after: Option<Value>,
+    about: About,
+}
+
+/// Whom something concerns.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct About {
+    /// The node group that it is, or is in.
+    pub(super) group: Option<NodeGroupId>,
+    /// The user that it is, or belongs to.
+    pub(super) owner: Option<UserId>,
 }
 
 /// A thing that the audit log shows as it was and is.
@@ -53,6 +63,11 @@ pub(super) trait Shown {
 
     /// It, without what is secret.
     fn shown(&self) -> Value;
+
+    /// Whom it concerns.
+    fn about(&self) -> About {
+        About::default()
+    }
 }
 
 impl Note {
@@ -73,7 +88,13 @@ impl Note {
 
     /// Something was done with it that does not show.
     pub(super) fn of<T: Shown>(thing: &T) -> Self {
-        Self { noun: Some(T::NOUN), id: Some(thing.id()), ..Self::default() }
+        let (noun, id) = (Some(T::NOUN), Some(thing.id()));
+        Self { noun, id, about: thing.about(), ..Self::default() }
+    }
+
+    /// Whom it concerns.
+    pub(super) fn about(&self) -> About {
+        self.about
     }
 }
 
@@ -168,7 +189,9 @@ impl Act<'_> {
     /// Writes the audit log and commits, unless it is only tried.
     pub(super) async fn done(self, summary: String, note: Note) -> Result<()> {
         let Self { tx, actor, operation, now } = self;
+        let about = note.about();
         let entry = by(actor, operation, summary.clone(), note);
+        events::tell_change(&tx, &entry, about, now);
         tx.insert_audit_entry(entry, now).await?;
         let is_kept = !tx.is_tried();
         tx.commit().await?;

@@ -8,6 +8,7 @@
 use marchproxy_xds::ResourceType;
 
 use super::audit::Note;
+use super::events;
 use super::{
     App, Change, Compiled, Done, Edit, NewCertificate, NewListener, NewMapping, NewRoute,
     NewService,
@@ -186,8 +187,10 @@ impl Edit<'_> {
         };
         let done = done.await.map_err(|error| error.in_change(&["changes", &number, field]))?;
         let (operation, Done { made, note, cause }) = done;
+        let about = note.about();
         let mut entry = self.by.entry(operation, cause.clone(), note);
         entry.group = Some(self.group);
+        events::tell_change(&self.tx, &entry, about, self.now);
         self.tx.insert_audit_entry(entry, self.now).await?;
         progress.made.push(made);
         progress.fields.push(field);

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::audit::{self, Note};
 use super::users::check_logins;
-use super::{App, SignedIn, now};
+use super::{App, SignedIn, events, now};
 use crate::auth::{Actor, Operation, Origin, Scope, UserSecret, Via};
 use crate::error::{Error, Result};
 use crate::model::{
@@ -79,7 +79,10 @@ impl App {
             None => "register as the first user".to_owned(),
             Some(invitation) => format!("register by invitation {}", invitation.id),
         };
-        let done = audit::by(&actor, Operation::Register, summary, Note::made(user));
+        let note = Note::made(user);
+        let about = note.about();
+        let done = audit::by(&actor, Operation::Register, summary, note);
+        events::tell_change(&tx, &done, about, now);
         tx.insert_audit_entry(done, now).await?;
         tx.commit().await?;
         tracing::info!(user.name = %user.spec.username, role = role.as_str(), "a user registered");

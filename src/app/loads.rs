@@ -1,19 +1,39 @@
 //! Loads: how much each proxy has sent where.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{BoxStream, StreamExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _};
 use marchproxy_xds::loads::{LoadAsk, LoadClusters, LoadHello, LoadObserver, LoadReport};
 use marchproxy_xds::{ResourceType, Snapshot};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::{App, Identity, now};
-use crate::auth::{Actor, NodeCredential, Operation};
+use crate::auth::{Actor, NodeCredential, Operation, Scope};
 use crate::error::Result;
 use crate::loads::{ClusterTotals, LoadStream, Reporter};
+use crate::model::{Invalid, NodeGroupId};
 use crate::nodes::NodeStatus;
 
 /// How often proxies report.
 const INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often loads are told at the most.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadRate(Duration);
+
+impl LoadRate {
+    /// Every so many milliseconds: 250 to 60000.
+    pub fn every(millis: i32) -> Result<Self, Invalid> {
+        match u64::try_from(millis) {
+            Ok(millis @ 250..=60_000) => Ok(Self(Duration::from_millis(millis))),
+            Ok(_) | Err(_) => {
+                Err(Invalid::new("everyMs", format!("must be 250 to 60000, not {millis}")))
+            }
+        }
+    }
+}
 
 /// A proxy that is to report, and on what.
 pub struct LoadAdmission {
@@ -45,6 +65,53 @@ impl App {
         let is_alone = alike.nth(1).is_none();
         let peer = node.peer.filter(|_| !is_alone);
         Ok(self.0.loads.of(node.group, &node.name, peer))
+    }
+
+    /// What the nodes of a group, or of all, have sent to each cluster: now, and then
+    /// each node again that has reported since, so often at the most.
+    pub async fn follow_loads(
+        &self,
+        actor: &Actor,
+        group: Option<NodeGroupId>,
+        every: LoadRate,
+    ) -> Result<BoxStream<'static, (Arc<NodeStatus>, Vec<ClusterTotals>)>> {
+        actor.may(Operation::FollowLoads, Scope::Everywhere)?;
+        if let Some(group) = group {
+            self.node_group(actor, group).await?;
+        }
+        let (app, actor) = (self.clone(), actor.clone());
+        let mut tick = interval(every.0);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let rounds = stream::unfold((tick, 0), move |(mut tick, seen)| {
+            let (app, actor) = (app.clone(), actor.clone());
+            async move {
+                tick.tick().await;
+                let (reporters, newest) = app.0.loads.since(seen);
+                Some((stream::iter(app.reported(&actor, group, &reporters)), (tick, newest)))
+            }
+        });
+        Ok(rounds.flatten().boxed())
+    }
+
+    /// The nodes that these reporters are, with all that they have reported.
+    fn reported(
+        &self,
+        actor: &Actor,
+        group: Option<NodeGroupId>,
+        reporters: &[Reporter],
+    ) -> Vec<(Arc<NodeStatus>, Vec<ClusterTotals>)> {
+        if reporters.is_empty() {
+            return vec![];
+        }
+        let have_reported: HashSet<_> =
+            reporters.iter().map(|reporter| (reporter.group, &*reporter.name)).collect();
+        let nodes = self.0.nodes.list(group).into_iter();
+        let nodes = nodes.filter(|node| have_reported.contains(&(node.group, &*node.name)));
+        let loads = nodes.filter_map(|node| {
+            let loads = self.loads(actor, &node).ok()?; // else it is not theirs to see
+            (!loads.is_empty()).then_some((node, loads))
+        });
+        loads.collect()
     }
 
     /// Lets a proxy report its load, as one of the group that it belongs to.

@@ -16,6 +16,7 @@ mod certificates;
 mod changes;
 mod content;
 mod dry_run;
+mod events;
 mod health;
 #[cfg(test)]
 mod history_tests;
@@ -26,6 +27,7 @@ mod listeners;
 mod loads;
 mod mappings;
 mod node_groups;
+mod node_reports;
 mod node_tokens;
 mod nodes;
 mod preview;
@@ -66,6 +68,7 @@ use crate::auth::{
 };
 use crate::compile::{CompileError, TYPES, compile};
 use crate::error::{Error, Result};
+use crate::events::EventLog;
 use crate::history;
 use crate::hub::Hub;
 use crate::licence::{LicenceSettings, Licensing};
@@ -81,6 +84,7 @@ use crate::store::{Store, Tx};
 
 use self::audit::Note;
 use self::dry_run::Mode;
+use self::node_reports::NodeReports;
 use self::step::Done;
 
 pub use certificates::{BatchItem, BatchOutcome, CertificateQuery, NewCertificate};
@@ -88,11 +92,12 @@ pub use changes::{
     Applied, ChangeReader, Changes, Made, NewChange, ReadChange, UploadedCertificate,
 };
 pub use content::{Content, ContentCertificate, ContentRoute};
+pub use events::EventRetention;
 pub use health::Health;
 pub use import::{Import, ImportReport, Remark};
 pub use invitations::Registration;
 pub use listeners::NewListener;
-pub use loads::{LoadAdmission, LoadWatcher};
+pub use loads::{LoadAdmission, LoadRate, LoadWatcher};
 pub use mappings::NewMapping;
 pub use node_groups::CountedGroup;
 pub use node_tokens::NewNodeToken;
@@ -126,6 +131,8 @@ struct Parts {
     clients: Clients,
     loads: Arc<Loads>,
     nudge: Nudge,
+    events: Arc<EventLog>,
+    reports: Arc<NodeReports>,
     tokens: Tokens,
     sealer: Arc<Sealer>,
     passwords: Passwords,
@@ -222,6 +229,8 @@ impl App {
         ground: Ground,
     ) -> Self {
         let (loads, passwords) = (Loads::new(), Passwords::default());
+        let events = EventLog::new(store.clone());
+        let reports = NodeReports::new(events.instance());
         let accounts = watch::Sender::new(());
         let Ground { default_group, retention } = ground;
         let parts = Parts {
@@ -231,6 +240,8 @@ impl App {
             clients: Clients::default(),
             loads,
             nudge,
+            events,
+            reports,
             tokens: keys.tokens,
             sealer: keys.sealer,
             passwords,
@@ -386,9 +397,13 @@ impl Edit<'_> {
         good: impl FnOnce(&SnapshotRecord) -> Result<()>,
     ) -> Result<(SnapshotRecord, Change)> {
         let Self { app, tx, by, operation, group, revision, note, now } = self;
+        let before = Box::pin(events::before(&tx, operation, group, revision)).await?;
         let record = keep(&tx, compiled, cause.clone(), by.user(), now, app.0.retention).await?;
         good(&record)?;
+        let about = note.about();
         let entry = NewAuditEntry { group: Some(group), ..by.entry(operation, cause, note) };
+        events::tell_change(&tx, &entry, about, now);
+        Box::pin(events::tell_changes(&tx, &entry, before, revision, now)).await?;
         tx.insert_audit_entry(entry, now).await?;
         tx.commit().await?;
         let change =
@@ -474,6 +489,7 @@ async fn keep(
         author: actor.map(|actor| actor.user),
     };
     let record = tx.insert_snapshot(new, now).await?;
+    events::tell_snapshot(tx, &record, actor, now);
     tx.keep(group, revision, items).await?;
     tx.forget_before(group, retention.oldest(revision)).await?;
     Ok(record)

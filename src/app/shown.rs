@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::audit::Shown;
+use super::audit::{About, Shown};
 use crate::model::{
     ApiToken, Certificate, Email, GroupAssignment, Invitation, Listener, ListenerProtocol, Mapping,
     NodeGroup, NodeToken, PersonName, Proxy, Route, Service, ServiceAssignment, User,
@@ -28,6 +28,10 @@ impl Shown for User {
             "secondFactor": self.second_factor.is_on(),
         })
     }
+
+    fn about(&self) -> About {
+        About { group: None, owner: Some(self.id) }
+    }
 }
 
 impl Shown for ApiToken {
@@ -45,6 +49,10 @@ impl Shown for ApiToken {
             "group": self.spec.group,
             "expiresAt": self.spec.expires_at,
         })
+    }
+
+    fn about(&self) -> About {
+        About { group: None, owner: Some(self.user) }
     }
 }
 
@@ -74,6 +82,10 @@ impl Shown for GroupAssignment {
     fn shown(&self) -> Value {
         json!({ "user": self.user, "group": self.group, "role": self.role.as_str() })
     }
+
+    fn about(&self) -> About {
+        About { group: None, owner: Some(self.user) }
+    }
 }
 
 impl Shown for ServiceAssignment {
@@ -85,6 +97,10 @@ impl Shown for ServiceAssignment {
 
     fn shown(&self) -> Value {
         json!({ "user": self.user, "service": self.service, "role": self.role.as_str() })
+    }
+
+    fn about(&self) -> About {
+        About { group: None, owner: Some(self.user) }
     }
 }
 
@@ -109,6 +125,10 @@ impl Shown for NodeGroup {
             "isActive": spec.is_active,
         })
     }
+
+    fn about(&self) -> About {
+        About { group: Some(self.id), owner: None }
+    }
 }
 
 impl Shown for NodeToken {
@@ -125,6 +145,10 @@ impl Shown for NodeToken {
             "nodeId": self.spec.node.as_ref().map(|node| node.as_str()),
             "expiresAt": self.spec.expires_at,
         })
+    }
+
+    fn about(&self) -> About {
+        About { group: Some(self.group), owner: None }
     }
 }
 
@@ -149,6 +173,10 @@ impl Shown for Listener {
             "certificate": spec.certificate,
         })
     }
+
+    fn about(&self) -> About {
+        About { group: Some(self.group), owner: None }
+    }
 }
 
 /// Without the key.
@@ -172,6 +200,10 @@ impl Shown for Certificate {
             "fingerprint": leaf.fingerprint,
             "notAfter": leaf.not_after,
         })
+    }
+
+    fn about(&self) -> About {
+        About { group: Some(self.group), owner: None }
     }
 }
 
@@ -202,6 +234,10 @@ impl Shown for Service {
             "isActive": spec.is_active,
         })
     }
+
+    fn about(&self) -> About {
+        About { group: Some(self.group), owner: None }
+    }
 }
 
 impl Shown for Mapping {
@@ -225,6 +261,10 @@ impl Shown for Mapping {
             "isActive": spec.is_active,
         })
     }
+
+    fn about(&self) -> About {
+        About { group: Some(self.group), owner: None }
+    }
 }
 
 impl Shown for Proxy {
@@ -236,6 +276,10 @@ impl Shown for Proxy {
 
     fn shown(&self) -> Value {
         json!({ "name": self.spec.name, "status": self.status.as_str() })
+    }
+
+    fn about(&self) -> About {
+        About { group: Some(self.group), owner: None }
     }
 }
 
@@ -258,5 +302,9 @@ impl Shown for Route {
             "priority": spec.priority,
             "action": spec.action,
         })
+    }
+
+    fn about(&self) -> About {
+        About { group: Some(self.group), owner: None }
     }
 }

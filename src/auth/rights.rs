@@ -193,6 +193,15 @@ operations! {
     /// Reads the audit log.
     ReadAudit: ADMINISTER, ["Query.auditEntries"], [];
 
+    /// Sees which server it is, and which events it has.
+    ReadServer: Needs::SignIn, ["Query.serverInfo"], [];
+    /// Lists events.
+    ListEvents: SEEN, ["Query.events"], [];
+    /// Follows events.
+    FollowEvents: SEEN, ["Subscription.eventStream", "Subscription.nackReceived", "Subscription.resourceChanged"], [];
+    /// Follows what nodes report of their load.
+    FollowLoads: SEEN, ["Subscription.loadReported"], [];
+
     /// Sees how the licence stands.
     ReadLicence: Needs::SignIn, ["Query.licence"], ["license_status"];
 

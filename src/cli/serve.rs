@@ -78,6 +78,7 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         .with_context(|| format!("cannot open the database {database} (DATABASE_URL)"))?;
     let retention = Retention::from(config.storage.snapshot_history);
     let audit_retention = config.storage.audit_retention();
+    let event_retention = config.storage.event_retention();
     let setup = Setup::run(&store, admin, retention, &keys.sealer).await?;
 
     let (hub, nodes) = (Hub::new(), Nodes::new());
@@ -111,6 +112,8 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     }
 
     let stopper = stop.clone();
+    // What nodes report as they are let go is written, too.
+    let nodes_gone = CancellationToken::new();
     let mut serving = std::pin::pin!(async {
         let _stop_all = stop.clone().drop_guard(); // whoever fails takes the rest along
         tokio::try_join!(
@@ -146,9 +149,24 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
                 app.watch_proxies(stop.clone()).await;
                 Ok(())
             },
+            async {
+                app.bring_events(stop.clone()).await;
+                Ok(())
+            },
+            async {
+                app.keep_events(event_retention, stop.clone()).await;
+                Ok(())
+            },
+            async {
+                app.write_node_reports(nodes_gone.clone()).await;
+                Ok(())
+            },
             http.serve(app.clone(), http_settings, stop.clone()),
             internal.serve(app.clone(), internal_access, stop.clone()),
-            xds.serve(app.clone(), tls, settings, stop.clone()),
+            async {
+                let _gone = nodes_gone.clone().drop_guard();
+                xds.serve(app.clone(), tls, settings, stop.clone()).await
+            },
         )
     });
     tokio::select! {

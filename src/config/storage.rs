@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::app::EventRetention;
 use crate::publish::RedisUrl;
 use crate::store::DatabaseUrl;
 
@@ -44,6 +45,19 @@ pub struct StorageConfig {
         value_parser = clap::value_parser!(u32).range(..=36_500)
     )]
     pub audit_retention_days: u32,
+
+    /// How many hours events are kept; 0 for as long as there are not too many.
+    #[arg(
+        long,
+        env = "EVENT_RETENTION_HOURS",
+        default_value_t = 168,
+        value_parser = clap::value_parser!(u32).range(..=876_000)
+    )]
+    pub event_retention_hours: u32,
+
+    /// How many events are kept at the most; the oldest go first.
+    #[arg(long, env = "EVENT_HISTORY", default_value = "1000000")]
+    pub event_history: NonZeroU32,
 }
 
 impl StorageConfig {
@@ -59,6 +73,13 @@ impl StorageConfig {
     pub fn audit_retention(&self) -> Option<TimeDelta> {
         let days = self.audit_retention_days;
         (days > 0).then(|| TimeDelta::days(days.into()))
+    }
+
+    /// How long events are kept.
+    pub fn event_retention(&self) -> EventRetention {
+        let hours = self.event_retention_hours;
+        let age = (hours > 0).then(|| TimeDelta::hours(hours.into()));
+        EventRetention { age, most: self.event_history.get().into() }
     }
 
     /// Where Redis is, if there is one.

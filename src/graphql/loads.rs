@@ -3,10 +3,52 @@
 //! Counts are `Float` in the schema, because `Int` has 32 bits. They are whole, and
 //! exact below 2^53.
 
-use async_graphql::SimpleObject;
+use async_graphql::{Context, ID, Result, SimpleObject};
+use futures_util::stream::{Stream, StreamExt as _};
 
+use super::app_and_actor;
+use super::global_id::optional;
+use super::parse::number;
 use super::scalars::Time;
+use super::subscription::counted;
+use super::xds_nodes::XdsNodeObject;
+use crate::app::LoadRate;
 use crate::loads::{ClusterTotals, Counts};
+use crate::model::At as _;
+
+#[derive(Default)]
+pub(super) struct LoadSubscription;
+
+/// What a proxy has sent so far.
+#[derive(SimpleObject)]
+struct LoadReported {
+    /// Which proxy.
+    node: XdsNodeObject,
+    /// How much it has sent to each cluster since it began to report.
+    loads: Vec<ClusterLoadObject>,
+}
+
+#[async_graphql::Subscription]
+impl LoadSubscription {
+    /// How much the proxies of a node group, or of all, have sent where: now, and each proxy
+    /// again once it has reported more, every `everyMs` milliseconds (250 to 60000) at the
+    /// most. Counters, not history: who is slow is told less often, and loses nothing.
+    async fn load_reported<'ctx>(
+        &self,
+        ctx: &Context<'ctx>,
+        group: Option<ID>,
+        #[graphql(default = 1000)] every_ms: i64,
+    ) -> Result<impl Stream<Item = LoadReported> + use<'ctx>> {
+        let (app, actor) = app_and_actor(ctx)?;
+        let group = optional(group.as_ref(), "group")?;
+        let every = LoadRate::every(number(every_ms).at("everyMs")?)?;
+        let loads = app.follow_loads(actor, group, every).await?;
+        Ok(counted(loads.map(|(node, loads)| LoadReported {
+            node: XdsNodeObject(node),
+            loads: loads.into_iter().map(Into::into).collect(),
+        })))
+    }
+}
 
 /// How much a proxy has sent to one cluster, by its own account.
 #[derive(SimpleObject)]

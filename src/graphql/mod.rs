@@ -11,6 +11,7 @@ mod change;
 mod changes;
 mod cookies;
 mod errors;
+mod events;
 mod global_id;
 mod guard;
 mod invitations;
@@ -33,6 +34,7 @@ mod rollout;
 mod routes;
 mod scalars;
 mod search;
+mod server;
 mod services;
 mod sign_in;
 mod snapshots;
@@ -45,7 +47,7 @@ mod tests;
 mod users;
 mod xds_nodes;
 
-use async_graphql::{Context, MergedObject, Schema};
+use async_graphql::{Context, MergedObject, MergedSubscription, Schema};
 
 use crate::app::{App, Authenticated};
 use crate::auth::{Actor, Origin};
@@ -54,7 +56,6 @@ use crate::error::{Error, Result};
 pub use cookies::{CookieJar, REQUESTED_BY, access_token};
 pub use errors::refusal;
 pub use guard::Introspection;
-pub use subscription::Subscription;
 
 /// The schema that is served.
 pub type ApiSchema = Schema<Query, Mutation, Subscription>;
@@ -75,6 +76,8 @@ pub struct Query(
     api_tokens::ApiTokenQuery,
     invitations::InvitationQuery,
     audit::AuditQuery,
+    events::EventQuery,
+    server::ServerQuery,
     node_groups::NodeGroupQuery,
     node_tokens::NodeTokenQuery,
     services::ServiceQuery,
@@ -109,6 +112,15 @@ pub struct Mutation(
     changes::ChangesMutation,
 );
 
+/// What can be followed.
+#[derive(Default, MergedSubscription)]
+#[graphql(name = "Subscription")]
+pub struct Subscription(
+    subscription::StateSubscription,
+    events::EventSubscription,
+    loads::LoadSubscription,
+);
+
 /// Builds the schema over `app`.
 pub fn schema(app: App, introspection: Introspection) -> ApiSchema {
     builder().extension(guard::Guarded(introspection)).data(app).finish()
@@ -122,7 +134,7 @@ pub fn sdl() -> String {
 }
 
 fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
-    Schema::build(Query::default(), Mutation::default(), Subscription)
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
         .extension(errors::CodedErrors)
         .extension(measured::Measured)
         .extension(loaders::Loading)

@@ -82,7 +82,12 @@ impl NodeQuery {
 }
 
 /// What has the id that a client sent in `field`.
-async fn find(app: &App, actor: &Actor, id: &ID, field: &str) -> Result<Option<NodeObject>, Error> {
+pub(super) async fn find(
+    app: &App,
+    actor: &Actor,
+    id: &ID,
+    field: &str,
+) -> Result<Option<NodeObject>, Error> {
     let found = match type_of(id, field)?.as_str() {
         CertificateId::TYPE => app
             .certificate(actor, parse(id, field)?)

@@ -45,6 +45,11 @@ impl Slice {
         self.after
     }
 
+    /// How many rows are asked for.
+    pub(super) fn first(self) -> usize {
+        self.first
+    }
+
     /// How many rows to read.
     pub(super) fn limit(self) -> u64 {
         self.first as u64 + 1

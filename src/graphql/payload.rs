@@ -88,6 +88,7 @@ impl UserErrorObject {
             | Error::CodeRequired
             | Error::Deactivated
             | Error::TooMany { .. }
+            | Error::CursorExpired
             | Error::Unavailable { .. }
             | Error::Internal(_) => return None,
         };

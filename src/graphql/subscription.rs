@@ -1,23 +1,30 @@
 //! Subscriptions. No channel and no lag in sight: those are the hub's.
 
+use std::future::ready;
+
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
-use futures_util::stream::{Stream, StreamExt as _};
+use futures_util::stream::{BoxStream, Stream, StreamExt as _, iter};
 
 use super::app_and_actor;
+use super::events::{expired, read, written};
 use super::global_id::optional;
+use super::loaders;
 use super::node_groups::NodeGroupObject;
 use super::rollout::Rollout;
 use super::scalars::int;
-use super::snapshots::TypeVersionObject;
+use super::snapshots::{TypeVersionObject, type_versions};
 use super::xds_nodes::{XdsNodeObject, XdsTypeEnum};
 use crate::compile::TYPES;
+use crate::events::Told;
 use crate::hub::Published;
 use crate::metrics;
-use crate::model::NodeGroupId;
+use crate::model::{
+    Event, EventCursor, EventFilter, EventKind, Happening, NodeGroupId, SnapshotNews,
+};
 use crate::nodes::{Cause, NodeChange};
 
-/// What can be followed.
-pub struct Subscription;
+#[derive(Default)]
+pub(super) struct StateSubscription;
 
 /// What made a proxy's status change.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -40,7 +47,12 @@ pub(super) enum CauseEnum {
 }
 
 /// A snapshot that a node group's proxies are being given.
-pub(super) struct SnapshotPublished(Published);
+pub(super) enum SnapshotPublished {
+    /// As the hub has it.
+    Given(Published),
+    /// As the event log has it.
+    Logged(NodeGroupId, EventCursor, SnapshotNews),
+}
 
 /// A change of a proxy's status, and the status since.
 #[derive(SimpleObject)]
@@ -54,20 +66,29 @@ pub(super) struct NodeStatusChanged {
     node: XdsNodeObject,
 }
 
-/// What can be followed.
 #[async_graphql::Subscription]
-impl Subscription {
+impl StateSubscription {
     /// What a node group's proxies, or everybody's, are given: now, and each
     /// time that it changes. A slow subscriber skips to the latest.
+    ///
+    /// With `after`, the cursor of an event: each snapshot since, as the event log has it,
+    /// in order and each once. It ends with the error `CURSOR_EXPIRED` where some are not
+    /// kept any more; `extensions.cursor` says from where to go on.
     async fn snapshot_published<'ctx>(
         &self,
         ctx: &Context<'ctx>,
         group: Option<ID>,
-    ) -> Result<impl Stream<Item = SnapshotPublished> + use<'ctx>> {
+        after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<SnapshotPublished>> + use<'ctx>> {
         let (app, actor) = app_and_actor(ctx)?;
         let group = optional(group.as_ref(), "group")?;
-        let snapshots = app.follow_snapshots(actor, group).await?;
-        Ok(counted(snapshots.map(SnapshotPublished)))
+        let Some(after) = after else {
+            let snapshots = app.follow_snapshots(actor, group).await?;
+            return Ok(counted(snapshots.map(|given| Ok(SnapshotPublished::Given(given))).boxed()));
+        };
+        let kinds = vec![EventKind::SnapshotPublished];
+        let told = app.follow_events(actor, Some(read(&after)?), EventFilter { kinds, group });
+        Ok(counted(until_reset(told.await?)))
     }
 
     /// How each proxy of a node group, or of all, stands: now, and each time
@@ -102,40 +123,87 @@ impl Subscription {
 }
 
 /// A subscription that is counted as long as it is open.
-fn counted<S: Stream>(subscription: S) -> impl Stream<Item = S::Item> + use<S> {
+pub(super) fn counted<S: Stream>(subscription: S) -> impl Stream<Item = S::Item> + use<S> {
     let open = metrics::subscription();
     subscription.inspect(move |_| {
         let _ = &open; // it goes with the stream
     })
 }
 
+/// The snapshots that are told, up to the first that are not: that is an error, and the
+/// end.
+fn until_reset(
+    told: impl Stream<Item = Told> + Send + 'static,
+) -> BoxStream<'static, Result<SnapshotPublished>> {
+    let snapshots = told.flat_map(|told| {
+        iter(match told {
+            Told::Reset(reset) => vec![Some(Err(expired(reset.cursor))), None],
+            Told::Event(event) => vec![SnapshotPublished::logged(&event).map(Ok)],
+        })
+    });
+    // An event of another kind would end it as well; there is none, by the filter.
+    snapshots.take_while(|next| ready(next.is_some())).filter_map(ready).boxed()
+}
+
 /// A snapshot that a node group's proxies are being given.
 #[Object]
 impl SnapshotPublished {
-    /// Whose proxies, as it was when this was compiled.
-    async fn node_group(&self) -> NodeGroupObject {
-        NodeGroupObject(self.0.node_group().clone())
+    /// Whose proxies: as it was when this was compiled, or, of what the event log has, as
+    /// it is.
+    async fn node_group(&self, ctx: &Context<'_>) -> Result<NodeGroupObject> {
+        match self {
+            Self::Given(given) => Ok(NodeGroupObject(given.node_group().clone())),
+            Self::Logged(group, ..) => Ok(loaders::node_group(ctx, *group).await?),
+        }
+    }
+
+    /// Its place in the event log, if there was an `after`.
+    async fn cursor(&self) -> Option<String> {
+        match self {
+            Self::Given(_) => None,
+            Self::Logged(_, cursor, _) => Some(written(*cursor)),
+        }
     }
 
     /// A hash of the snapshot's content.
     async fn version(&self) -> &str {
-        self.0.snapshot.digest()
+        match self {
+            Self::Given(given) => given.snapshot.digest(),
+            Self::Logged(.., news) => &news.version,
+        }
     }
 
     /// The group's revision that it was compiled from.
     async fn revision(&self) -> u64 {
-        self.0.snapshot.revision()
+        match self {
+            Self::Given(given) => given.snapshot.revision(),
+            Self::Logged(.., news) => news.revision.as_u64(),
+        }
     }
 
     /// What it holds of each type.
     async fn types(&self) -> Vec<TypeVersionObject> {
-        let snapshot = &self.0.snapshot;
+        let snapshot = match self {
+            Self::Given(given) => &given.snapshot,
+            Self::Logged(.., news) => return type_versions(&news.types),
+        };
         let types = TYPES.into_iter().map(|t| TypeVersionObject {
             resource_type: t.into(),
             version: snapshot.version(t).to_string(),
             resource_count: int(snapshot.count(t)),
         });
         types.collect()
+    }
+}
+
+impl SnapshotPublished {
+    fn logged(event: &Event) -> Option<Self> {
+        match (&event.told.happening, event.told.group) {
+            (Happening::SnapshotPublished(news), Some(group)) => {
+                Some(Self::Logged(group, event.cursor, news.clone()))
+            }
+            _ => None,
+        }
     }
 }
 

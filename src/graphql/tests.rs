@@ -242,6 +242,19 @@ impl Plane {
                 let of = format!("(input: {{ changes: {changes} }})");
                 return (format!("{{ {name}{of} {{ problems {{ code }} }} }}"), Value::Null);
             }
+            "Query.serverInfo" => return ("{ serverInfo { version } }".to_owned(), Value::Null),
+            "Query.events" => {
+                return ("{ events { nodes { cursor } } }".to_owned(), Value::Null);
+            }
+            "Subscription.eventStream"
+            | "Subscription.nackReceived"
+            | "Subscription.resourceChanged" => {
+                return (format!("subscription {{ {name} {{ __typename }} }}"), Value::Null);
+            }
+            "Subscription.loadReported" => {
+                let query = "subscription { loadReported { node { id } } }";
+                return (query.to_owned(), Value::Null);
+            }
             "Query.licence" => return ("{ licence { tier } }".to_owned(), Value::Null),
             "Query.snapshot" => return (one(name, self.snapshot().await), Value::Null),
             "Query.snapshotDiff" => {

@@ -72,7 +72,10 @@ ids! {
 ///
 /// Grows by one in the transaction of each change. It is ours alone: what goes
 /// to an Envoy as a version is a hash of content, never this.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(from = "i64", into = "i64")]
 pub struct Revision(i64);
 
 impl Revision {

@@ -15,6 +15,7 @@ mod certificate;
 mod certificate_chain;
 mod desired;
 mod email;
+mod event;
 mod hex;
 mod history;
 mod http;
@@ -58,6 +59,10 @@ pub use certificate_chain::{
 };
 pub use desired::DesiredState;
 pub use email::{Email, EmailError};
+pub use event::{
+    ChangeKind, Event, EventCursor, EventFilter, EventKind, EventOrder, Happening, LogEnds,
+    NackReport, NewEvent, NodeReport, ResetReason, ResourceChange, SnapshotNews,
+};
 pub use hex::hex;
 pub use history::{Item, ItemKind, ItemKindError, KeptItem, Noun, Which};
 pub use http::{

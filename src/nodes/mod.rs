@@ -157,15 +157,18 @@ impl Nodes {
         (Place { group: of_group, node, stream: id }, true)
     }
 
+    /// How the node of a stream stands.
+    pub fn at(&self, place: Place) -> Option<Arc<NodeStatus>> {
+        self.inner.read().groups.get(&place.group)?.nodes.get(&place.node).cloned()
+    }
+
     /// Takes note of what happened on a stream, and tells who follows its node
-    /// if that changes how it stands.
-    pub fn observe(&self, place: Place, event: Event, now: DateTime<Utc>) {
+    /// if that changes how it stands; the change, then.
+    pub fn observe(&self, place: Place, event: Event, now: DateTime<Utc>) -> Option<NodeChange> {
         if matches!(event, Event::Acked { .. } | Event::Nacked { .. }) {
             self.requests.fetch_add(1, Ordering::Relaxed);
         }
-        self.update(place, now, |streams, status| {
-            streams.observe(place.stream, event, status, now)
-        });
+        self.update(place, now, |streams, status| streams.observe(place.stream, event, status, now))
     }
 
     /// Takes note of a stream that has ended, and says whether its node has gone
@@ -195,20 +198,18 @@ impl Nodes {
         place: Place,
         now: DateTime<Utc>,
         change: impl FnOnce(&mut Streams, &mut NodeStatus) -> Option<Cause>,
-    ) {
+    ) -> Option<NodeChange> {
         let mut inner = self.inner.write();
-        let Some(group) = inner.groups.get_mut(&place.group) else {
-            return; // the group is gone, and its nodes with it
-        };
+        // Else the group is gone, and its nodes with it.
+        let group = inner.groups.get_mut(&place.group)?;
         let known = (group.streams.get_mut(&place.node), group.nodes.get_mut(&place.node));
-        let (Some(streams), Some(status)) = known else { return };
+        let (Some(streams), Some(status)) = known else { return None };
         // Followers may still hold the last state: this is a copy then.
         let known = Arc::make_mut(status);
-        if let Some(cause) = change(streams, known) {
-            group.rollouts.note(cause, known, now);
-            let status = NodeStatus::clone(status);
-            self.store(&mut inner, status, cause);
-        }
+        let cause = change(streams, known)?;
+        group.rollouts.note(cause, known, now);
+        let status = NodeStatus::clone(status);
+        Some(self.store(&mut inner, status, cause))
     }
 
     /// Takes note that `revision` of `group` is about to be published here.
@@ -275,7 +276,7 @@ impl Nodes {
     ///
     /// Sent under the lock, so that changes arrive in their order; sending to a
     /// broadcast channel does not wait for anybody.
-    fn store(&self, inner: &mut Inner, mut status: NodeStatus, cause: Cause) {
+    fn store(&self, inner: &mut Inner, mut status: NodeStatus, cause: Cause) -> NodeChange {
         inner.last_change += 1;
         status.change = inner.last_change;
         let group = inner.groups.entry(status.group).or_default();
@@ -283,7 +284,8 @@ impl Nodes {
         group.nodes.insert(node.id, Arc::clone(&node));
         let change = NodeChange { cause, node };
         group.news.send(change.clone()).ok();
-        self.all.send(change).ok();
+        self.all.send(change.clone()).ok();
+        change
     }
 }
 

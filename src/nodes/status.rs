@@ -150,15 +150,15 @@ pub struct NodeChange {
     pub node: Arc<NodeStatus>,
 }
 
-impl From<NodeId> for u64 {
-    fn from(id: NodeId) -> Self {
-        id.0
-    }
-}
-
 impl From<u64> for NodeId {
     fn from(id: u64) -> Self {
         Self(id)
+    }
+}
+
+impl From<NodeId> for u64 {
+    fn from(id: NodeId) -> Self {
+        id.0
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Nudge(Arc<Ways>);
 struct Ways {
     here: Notify,
     peers: Notify,
+    events: Notify,
+    events_of_peers: Notify,
 }
 
 /// Brings what is committed into the hub.
@@ -62,9 +64,30 @@ impl Nudge {
         self.0.peers.notify_one(); // many of these are one; nobody may be waiting
     }
 
-    /// Wakes the publisher of this process alone.
+    /// Has the other instances look for events, without a change to publish.
+    pub fn tell_peers(&self) {
+        self.0.events.notify_one();
+    }
+
+    /// Comes when another instance may have told something.
+    pub async fn for_events(&self) {
+        self.0.events_of_peers.notified().await;
+    }
+
+    /// Wakes what looks around in this process alone.
     fn here(&self) {
         self.0.here.notify_one();
+        self.events_here();
+    }
+
+    /// Wakes who looks for events in this process.
+    fn events_here(&self) {
+        self.0.events_of_peers.notify_one();
+    }
+
+    /// Comes when the other instances are to look for events.
+    async fn events_for_peers(&self) {
+        self.0.events.notified().await;
     }
 
     /// Comes when the other instances are to be told.

@@ -20,6 +20,9 @@ use super::Nudge;
 
 const CHANNEL: &str = "marchproxy:look-again";
 
+/// What is said when there is nothing to look at but events.
+const EVENTS: &str = "events";
+
 /// How long Redis may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -137,11 +140,16 @@ impl Peers {
         loop {
             tokio::select! {
                 message = messages.next() => {
-                    message.ok_or(OutOfTouch::Closed)?;
-                    self.nudge.here();
+                    match message.ok_or(OutOfTouch::Closed)?.get_payload_bytes() {
+                        said if said == EVENTS.as_bytes() => self.nudge.events_here(),
+                        _ => self.nudge.here(),
+                    }
                 }
                 () = self.nudge.for_peers() => {
                     timeout(PATIENCE, say.publish(CHANNEL, "")).await??;
+                }
+                () = self.nudge.events_for_peers() => {
+                    timeout(PATIENCE, say.publish(CHANNEL, EVENTS)).await??;
                 }
                 _ = ping.tick() => {
                     timeout(PATIENCE, sink.ping::<redis::Value>()).await??;

@@ -1,6 +1,7 @@
 //! Opening the database: pools, what their connections may do, migrations.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use marchproxy_migration::{Migrator, MigratorTrait as _};
@@ -67,7 +68,8 @@ async fn open_sqlite(path: &Path) -> Result<Store> {
     let writer = sqlite_pool(path, 1, Access::Write).await?;
     Migrator::up(&writer, None).await?;
     let reader = sqlite_pool(path, SQLITE_READERS, Access::Read).await?;
-    Ok(Store { reader: Queue::new(reader, SQLITE_READERS), writer: Queue::new(writer, 1) })
+    let (reader, writer) = (Queue::new(reader, SQLITE_READERS), Queue::new(writer, 1));
+    Ok(Store { reader, writer, told: Arc::default() })
 }
 
 async fn sqlite_pool(path: &Path, connections: u32, access: Access) -> Result<DatabaseConnection> {
@@ -101,7 +103,8 @@ async fn open_postgres(options: PgConnectOptions) -> Result<Store> {
     migrate(options.clone()).await?;
     let options = options.options(POSTGRES_LIMITS);
     let queue = |connections| Queue::new(postgres_pool(options.clone(), connections), connections);
-    Ok(Store { reader: queue(POSTGRES_READERS), writer: queue(POSTGRES_WRITERS) })
+    let (reader, writer) = (queue(POSTGRES_READERS), queue(POSTGRES_WRITERS));
+    Ok(Store { reader, writer, told: Arc::default() })
 }
 
 /// One connection to a database that is another's, and only to be read.

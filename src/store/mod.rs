@@ -14,6 +14,7 @@ mod assignments;
 mod audit;
 mod certificates;
 mod connect;
+mod events;
 mod failure;
 mod history;
 mod import;
@@ -39,10 +40,12 @@ mod transaction;
 mod url;
 mod users;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use sea_orm::ConnectionTrait as _;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::error::{Error, Result};
@@ -54,6 +57,7 @@ pub use search::{Named, Within};
 pub use service_secrets::KeptSecret;
 pub use url::{DatabaseUrl, DatabaseUrlError, PostgresUrl};
 
+use events::Told;
 use failure::name_taken;
 use queue::Queue;
 use transaction::{Bounded, LIMIT, Lock, Purpose};
@@ -69,12 +73,13 @@ const LONG_LIMIT: Duration = Duration::from_secs(600);
 pub struct Store {
     reader: Queue,
     writer: Queue,
+    told: Arc<Notify>,
 }
 
 /// One transaction. Dropped, it rolls back; so it does when it has lasted for 9
 /// seconds, and is `Unavailable` from then on.
 #[derive(Debug)]
-pub struct Tx(Bounded, Making, Ending);
+pub struct Tx(Bounded, Making, Told, Ending);
 
 /// The revision that a transaction makes of a group: that of each row which it writes.
 #[derive(Debug, Default)]
@@ -103,13 +108,13 @@ impl Making {
 impl Store {
     /// Begins a transaction that sees one state and changes nothing.
     pub async fn read(&self) -> Result<Tx> {
-        Ok(Tx::new(Bounded::begin(&self.reader, Purpose::Read, LIMIT).await?))
+        Ok(self.begun(Bounded::begin(&self.reader, Purpose::Read, LIMIT).await?))
     }
 
     /// Begins a transaction that changes something; on SQLite there is one at a
     /// time.
     pub async fn write(&self) -> Result<Tx> {
-        Ok(Tx::new(Bounded::begin(&self.writer, Purpose::Write, LIMIT).await?))
+        Ok(self.begun(Bounded::begin(&self.writer, Purpose::Write, LIMIT).await?))
     }
 
     /// As [`Store::write`], but one at a time on any database, in all instances:
@@ -123,7 +128,7 @@ impl Store {
     /// As [`Store::write_alone`], for what fills a whole database and may take long.
     pub async fn write_all(&self) -> Result<Tx> {
         let begun = Bounded::begin(&self.writer, Purpose::Write, LONG_LIMIT).await?;
-        let tx = Tx::new(begun);
+        let tx = self.begun(begun);
         Lock::Alone.take(&tx.0).await?;
         Ok(tx)
     }
@@ -132,6 +137,10 @@ impl Store {
     #[cfg(test)]
     pub fn statements(&self) -> u64 {
         self.reader.pulse.count() + self.writer.pulse.count()
+    }
+
+    fn begun(&self, begun: Bounded) -> Tx {
+        Tx(begun, Making::default(), Told::new(&self.told), Ending::default())
     }
 
     /// Closes both pools, once what they are doing is done.
@@ -146,30 +155,34 @@ impl Store {
 }
 
 impl Tx {
-    fn new(begun: Bounded) -> Self {
-        Self(begun, Making::default(), Ending::default())
-    }
-
     /// The same transaction, but only tried: its [`Tx::commit`] rolls it back.
     #[must_use]
     pub fn tried(self) -> Self {
-        Self(self.0, self.1, Ending::Tried)
+        Self(self.0, self.1, self.2, Ending::Tried)
     }
 
     /// Whether it is only tried.
     pub fn is_tried(&self) -> bool {
-        match self.2 {
+        match self.3 {
             Ending::Kept => false,
             Ending::Tried => true,
         }
     }
 
-    /// Keeps what this transaction changed, unless it is only tried. The last `await`
-    /// of a change.
+    /// Keeps what this transaction changed, and what it tells of that, unless it is only
+    /// tried. The last `await` of a change.
     ///
     /// `Unavailable` may mean that the database did keep it, and could not say so.
     pub async fn commit(self) -> Result<()> {
-        if self.is_tried() { Ok(self.0.roll_back().await?) } else { Ok(self.0.commit().await?) }
+        if self.is_tried() {
+            return Ok(self.0.roll_back().await?);
+        }
+        let told = Box::pin(self.write_told()).await?;
+        self.0.commit().await?;
+        if let Some(news) = told {
+            news.notify_one();
+        }
+        Ok(())
     }
 
     /// Marks where the transaction is, until [`Tx::forget_mark`] or [`Tx::back_to_mark`].

@@ -40,8 +40,13 @@ impl Raw {
 
     /// As [`Raw::open`], signed in as the administrator.
     async fn signed_in(plane: &Plane) -> Self {
+        Self::signed_in_by(plane, plane.token()).await
+    }
+
+    /// As [`Raw::open`], signed in by this token.
+    pub(super) async fn signed_in_by(plane: &Plane, token: &str) -> Self {
         let mut raw = Self::open(plane).await;
-        raw.say(init(plane.token())).await;
+        raw.say(init(token)).await;
         assert_eq!(raw.hears().await, json!({ "type": "connection_ack" }));
         raw
     }
@@ -64,8 +69,17 @@ impl Raw {
         }
     }
 
-    async fn hears(&mut self) -> Value {
-        serde_json::from_str(self.next().await.to_text().unwrap()).unwrap()
+    pub(super) async fn hears(&mut self) -> Value {
+        self.hears_or_closed().await.unwrap()
+    }
+
+    /// The next message, or with which code the socket was closed.
+    pub(super) async fn hears_or_closed(&mut self) -> Result<Value, u16> {
+        let message = self.next().await;
+        if let Message::Close(frame) = message {
+            return Err(frame.expect("it has a code").code.into());
+        }
+        Ok(serde_json::from_str(message.to_text().unwrap()).unwrap())
     }
 
     /// The next message about this operation.

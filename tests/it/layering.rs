@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 8] = [
     &["model", "error", "metrics", "envoy_api"],
     &["store", "compile", "history", "pgv"],
-    &["hub", "nodes", "loads", "auth", "limits", "licence", "secret_stores"],
+    &["events", "hub", "nodes", "loads", "auth", "limits", "licence", "secret_stores"],
     &["publish"],
     &["app"],
     &["graphql", "rest", "ads"],

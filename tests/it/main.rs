@@ -17,6 +17,8 @@ mod contracts;
 mod databases;
 mod dry_run;
 mod durability;
+mod event_nodes;
+mod events;
 mod graphql_http;
 mod graphql_socket;
 mod import;

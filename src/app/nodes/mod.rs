@@ -9,6 +9,7 @@ use marchproxy_xds::{
     DiscoveryService, Event, Hello, NodeInfo, Observer, Protocol, ResourceType, Snapshot, UNTOLD,
 };
 
+use super::node_reports::NodeReports;
 use super::{App, now};
 use crate::auth::{
     Actor, Lease, NodeAuth, NodeCredential, Operation, PresentedToken, Scope, SecretKind,
@@ -18,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::metrics::{self, Open, XdsEvent};
 use crate::model::{Name, NodeGroup, NodeGroupId};
 use crate::nodes::{
-    Arrival, Calls, Matched, NodeChange, NodeId, NodeStatus, Nodes, Place, StreamInfo,
+    Arrival, Calls, Cause, Matched, NodeChange, NodeId, NodeStatus, Nodes, Place, StreamInfo,
 };
 use crate::store::Tx;
 
@@ -48,6 +49,7 @@ pub struct Admission {
 /// Takes note of what one node answers on one stream.
 pub struct Watcher {
     nodes: Arc<Nodes>,
+    reports: Arc<NodeReports>,
     group: NodeGroupId,
     place: Place,
     name: String,
@@ -118,6 +120,9 @@ impl App {
         let (place, is_new) = self.0.nodes.connect(arrival(hello, group.id, matched), stream);
         if is_new {
             announce(&group, matched, peer);
+            let connected = self.0.nodes.at(place);
+            let connected = connected.map(|node| NodeChange { cause: Cause::Connected, node });
+            connected.into_iter().for_each(|change| self.0.reports.take(&change));
         }
         if is_new && !withheld.is_empty() {
             tracing::warn!(
@@ -126,9 +131,9 @@ impl App {
                  XDS_ALLOW_PLAINTEXT_SECRETS)"
             );
         }
-        let nodes = Arc::clone(&self.0.nodes);
+        let (nodes, reports) = (Arc::clone(&self.0.nodes), Arc::clone(&self.0.reports));
         let observer =
-            Watcher { nodes, group: group.id, place, name, _open: metrics::xds_stream() };
+            Watcher { nodes, reports, group: group.id, place, name, _open: metrics::xds_stream() };
         Ok(Admission { snapshots, observer, withheld })
     }
 
@@ -393,14 +398,20 @@ impl Observer for Watcher {
                 "a node asks for what it is not given on this connection"
             );
         }
-        self.nodes.observe(self.place, event, now());
+        if let Some(change) = self.nodes.observe(self.place, event, now()) {
+            self.reports.take(&change);
+        }
     }
 }
 
 impl Drop for Watcher {
     fn drop(&mut self) {
         if self.nodes.disconnect(self.place, now()) {
-            tracing::info!(node.id = self.name, node_group.id = %self.group, "a node disconnected");
+            let name = &self.name;
+            tracing::info!(node.id = name, node_group.id = %self.group, "a node disconnected");
+            if let Some(node) = self.nodes.at(self.place) {
+                self.reports.take(&NodeChange { cause: Cause::Disconnected, node });
+            }
         }
     }
 }

@@ -144,6 +144,7 @@ async fn whatever_changes_something_is_noted() {
     for entry in &entries {
         assert!(!entry.done.summary.is_empty() && entry.done.edge.is_some(), "{entry:?}");
     }
+    events::whatever_is_noted_is_told(&plane, &entries).await;
 }
 
 /// Makes, changes and removes each thing that groups consist of.

@@ -3,6 +3,8 @@
 mod content;
 mod rollback;
 
+use std::collections::BTreeMap;
+
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
 use super::app_and_actor;
@@ -15,7 +17,9 @@ use super::xds_nodes::XdsTypeEnum;
 use crate::compile::TYPES;
 use crate::error::Error;
 use crate::graphql::loaders;
-use crate::model::{Answers, Invalid, NodeGroupId, Revision, SnapshotId, SnapshotRecord};
+use crate::model::{
+    Answers, Invalid, NodeGroupId, Revision, SnapshotId, SnapshotRecord, TypeRecord,
+};
 use marchproxy_xds::ResourceType;
 
 pub(super) use rollback::SnapshotMutation;
@@ -98,6 +102,19 @@ impl SnapshotQuery {
     }
 }
 
+/// What a snapshot holds of each type, by the types' names.
+pub(super) fn type_versions(types: &BTreeMap<String, TypeRecord>) -> Vec<TypeVersionObject> {
+    let record = |t: ResourceType| {
+        let record = types.get(&t.to_string())?;
+        Some(TypeVersionObject {
+            resource_type: t.into(),
+            version: record.version.clone(),
+            resource_count: int(record.count),
+        })
+    };
+    TYPES.into_iter().filter_map(record).collect()
+}
+
 /// Reads the id of a snapshot that a client sent in `field`.
 fn id(id: &ID, field: &str) -> Result<SnapshotId, Invalid> {
     SnapshotId::parse(id, field)
@@ -142,15 +159,7 @@ impl SnapshotObject {
 
     /// What it holds of each type.
     async fn types(&self) -> Vec<TypeVersionObject> {
-        let record = |t: ResourceType| {
-            let record = self.0.types.get(&t.to_string())?;
-            Some(TypeVersionObject {
-                resource_type: t.into(),
-                version: record.version.clone(),
-                resource_count: int(record.count),
-            })
-        };
-        TYPES.into_iter().filter_map(record).collect()
+        type_versions(&self.0.types)
     }
 
     /// The resources, by type and name. `NOT_FOUND` for one from before they were kept.

@@ -259,6 +259,11 @@ impl Plane {
         Subscription::open(self.http, &self.token, query, variables).await
     }
 
+    /// Has the server told something else from its next start on.
+    pub(crate) fn set(&mut self, variable: &'static str, value: &str) {
+        self.settings.push((variable, value.to_owned()));
+    }
+
     /// What the administrator is signed in with.
     pub(crate) fn token(&self) -> &str {
         &self.token
