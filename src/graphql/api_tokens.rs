@@ -64,8 +64,9 @@ impl ApiTokenQuery {
     async fn api_tokens(
         &self,
         ctx: &Context<'_>,
-        user: Option<ID>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "Whose; your own if null.")] user: Option<ID>,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<ApiTokenObject>> {
         let (app, actor) = app_and_actor(ctx)?;
@@ -83,7 +84,7 @@ impl ApiTokenMutation {
     async fn create_api_token(
         &self,
         ctx: &Context<'_>,
-        input: CreateApiTokenInput,
+        #[graphql(desc = "What to do.")] input: CreateApiTokenInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<CreateApiTokenPayload> {
         let done = async {
@@ -103,7 +104,7 @@ impl ApiTokenMutation {
     async fn revoke_api_token(
         &self,
         ctx: &Context<'_>,
-        input: RevokeInput,
+        #[graphql(desc = "What to do.")] input: RevokeInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<RevokeApiTokenPayload> {
         let done = async {

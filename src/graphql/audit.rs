@@ -41,8 +41,11 @@ impl AuditQuery {
     async fn audit_entries(
         &self,
         ctx: &Context<'_>,
-        filter: Option<AuditFilterInput>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "Only those that all of this is true of.")] filter: Option<
+            AuditFilterInput,
+        >,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<AuditEntryObject>> {
         let (app, actor) = app_and_actor(ctx)?;

@@ -170,8 +170,9 @@ impl CertificateQuery {
     async fn certificates(
         &self,
         ctx: &Context<'_>,
-        group: Option<ID>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "The node group; the default one if null.")] group: Option<ID>,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
         #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<CertificateObject>> {
@@ -181,7 +182,11 @@ impl CertificateQuery {
     }
 
     /// One certificate.
-    async fn certificate(&self, ctx: &Context<'_>, id: ID) -> Result<CertificateObject> {
+    async fn certificate(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A global id.")] id: ID,
+    ) -> Result<CertificateObject> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(CertificateObject(app.certificate(actor, CertificateId::parse(&id, "id")?).await?))
     }
@@ -210,8 +215,10 @@ impl CertificateMutation {
     async fn upload_certificate(
         &self,
         ctx: &Context<'_>,
-        input: UploadCertificateInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: UploadCertificateInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<CertificatePayload> {
         let done = async { created(ctx, in_input(input.parse())?.into(), wait_for, dry_run).await };
@@ -223,8 +230,10 @@ impl CertificateMutation {
     async fn fetch_certificate(
         &self,
         ctx: &Context<'_>,
-        input: FetchCertificateInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: FetchCertificateInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<CertificatePayload> {
         let done = async { created(ctx, in_input(input.parse())?, wait_for, dry_run).await };
@@ -237,8 +246,10 @@ impl CertificateMutation {
     async fn update_certificate(
         &self,
         ctx: &Context<'_>,
-        input: UpdateCertificateInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: UpdateCertificateInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<CertificatePayload> {
         let id = input.id.clone();
@@ -262,8 +273,10 @@ impl CertificateMutation {
     async fn renew_certificate(
         &self,
         ctx: &Context<'_>,
-        input: RenewCertificateInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: RenewCertificateInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<CertificatePayload> {
         let done = async {
@@ -282,8 +295,10 @@ impl CertificateMutation {
     async fn delete_certificate(
         &self,
         ctx: &Context<'_>,
-        input: DeleteInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: DeleteInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<DeletePayload> {
         let done = async {

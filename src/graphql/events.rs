@@ -145,9 +145,12 @@ impl EventQuery {
     async fn events(
         &self,
         ctx: &Context<'_>,
-        filter: Option<EventFilterInput>,
-        #[graphql(default_with = "EventOrderEnum::OldestFirst")] order: EventOrderEnum,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "Only those that all of this is true of.")] filter: Option<
+            EventFilterInput,
+        >,
+        #[graphql(desc = "Which comes first.", default_with = "EventOrderEnum::OldestFirst")] order: EventOrderEnum,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Connection<String, EventObject>> {
         let (app, actor) = app_and_actor(ctx)?;
@@ -174,8 +177,10 @@ impl EventSubscription {
     async fn event_stream<'ctx>(
         &self,
         ctx: &Context<'ctx>,
-        after: Option<String>,
-        filter: Option<EventFilterInput>,
+        #[graphql(desc = "The cursor of the last event that you have.")] after: Option<String>,
+        #[graphql(desc = "Only those that all of this is true of.")] filter: Option<
+            EventFilterInput,
+        >,
     ) -> Result<impl Stream<Item = EventStreamItem> + use<'ctx>> {
         let filter = filter.unwrap_or_default().parse().map_err(|e| e.within("filter"))?;
         follow(ctx, after.as_deref(), filter).await
@@ -185,8 +190,8 @@ impl EventSubscription {
     async fn nack_received<'ctx>(
         &self,
         ctx: &Context<'ctx>,
-        group: Option<ID>,
-        after: Option<String>,
+        #[graphql(desc = "The node group; all of them if null.")] group: Option<ID>,
+        #[graphql(desc = "The cursor of the last event that you have.")] after: Option<String>,
     ) -> Result<impl Stream<Item = EventStreamItem> + use<'ctx>> {
         let kinds = vec![EventKind::NodeNacked];
         let group = optional(group.as_ref(), "group")?;
@@ -197,8 +202,8 @@ impl EventSubscription {
     async fn resource_changed<'ctx>(
         &self,
         ctx: &Context<'ctx>,
-        group: Option<ID>,
-        after: Option<String>,
+        #[graphql(desc = "The node group; all of them if null.")] group: Option<ID>,
+        #[graphql(desc = "The cursor of the last event that you have.")] after: Option<String>,
     ) -> Result<impl Stream<Item = EventStreamItem> + use<'ctx>> {
         let kinds = vec![EventKind::ResourceChanged];
         let group = optional(group.as_ref(), "group")?;

@@ -64,7 +64,8 @@ impl InvitationQuery {
     async fn invitations(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<InvitationObject>> {
         let (app, actor) = app_and_actor(ctx)?;
@@ -80,7 +81,7 @@ impl InvitationMutation {
     async fn create_invitation(
         &self,
         ctx: &Context<'_>,
-        input: CreateInvitationInput,
+        #[graphql(desc = "What to do.")] input: CreateInvitationInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<CreateInvitationPayload> {
         let done = async {
@@ -100,7 +101,7 @@ impl InvitationMutation {
     async fn revoke_invitation(
         &self,
         ctx: &Context<'_>,
-        input: RevokeInput,
+        #[graphql(desc = "What to do.")] input: RevokeInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<RevokeInvitationPayload> {
         let done = async {

@@ -90,8 +90,9 @@ impl ListenerQuery {
     async fn listeners(
         &self,
         ctx: &Context<'_>,
-        group: Option<ID>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "The node group; the default one if null.")] group: Option<ID>,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
         #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<ListenerObject>> {
@@ -101,7 +102,11 @@ impl ListenerQuery {
     }
 
     /// One listener.
-    async fn listener(&self, ctx: &Context<'_>, id: ID) -> Result<ListenerObject> {
+    async fn listener(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A global id.")] id: ID,
+    ) -> Result<ListenerObject> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(ListenerObject(app.listener(actor, ListenerId::parse(&id, "id")?).await?))
     }
@@ -129,8 +134,10 @@ impl ListenerMutation {
     async fn create_listener(
         &self,
         ctx: &Context<'_>,
-        input: CreateListenerInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: CreateListenerInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<ListenerPayload> {
         let done = async {
@@ -148,8 +155,10 @@ impl ListenerMutation {
     async fn update_listener(
         &self,
         ctx: &Context<'_>,
-        input: UpdateListenerInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: UpdateListenerInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<ListenerPayload> {
         let id = input.id.clone();
@@ -172,8 +181,10 @@ impl ListenerMutation {
     async fn delete_listener(
         &self,
         ctx: &Context<'_>,
-        input: DeleteInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: DeleteInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<DeletePayload> {
         let done = async {

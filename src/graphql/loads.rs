@@ -36,8 +36,8 @@ impl LoadSubscription {
     async fn load_reported<'ctx>(
         &self,
         ctx: &Context<'ctx>,
-        group: Option<ID>,
-        #[graphql(default = 1000)] every_ms: i64,
+        #[graphql(desc = "The node group; all of them if null.")] group: Option<ID>,
+        #[graphql(desc = "How often, in milliseconds.", default = 1000)] every_ms: i64,
     ) -> Result<impl Stream<Item = LoadReported> + use<'ctx>> {
         let (app, actor) = app_and_actor(ctx)?;
         let group = optional(group.as_ref(), "group")?;

@@ -125,8 +125,9 @@ impl MappingQuery {
     async fn mappings(
         &self,
         ctx: &Context<'_>,
-        group: Option<ID>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "The node group; the default one if null.")] group: Option<ID>,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
         #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<MappingObject>> {
@@ -136,7 +137,11 @@ impl MappingQuery {
     }
 
     /// One mapping.
-    async fn mapping(&self, ctx: &Context<'_>, id: ID) -> Result<MappingObject> {
+    async fn mapping(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A global id.")] id: ID,
+    ) -> Result<MappingObject> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(MappingObject(app.mapping(actor, MappingId::parse(&id, "id")?).await?))
     }
@@ -164,8 +169,10 @@ impl MappingMutation {
     async fn create_mapping(
         &self,
         ctx: &Context<'_>,
-        input: CreateMappingInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: CreateMappingInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<MappingPayload> {
         let done = async {
@@ -183,8 +190,10 @@ impl MappingMutation {
     async fn update_mapping(
         &self,
         ctx: &Context<'_>,
-        input: UpdateMappingInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: UpdateMappingInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<MappingPayload> {
         let id = input.id.clone();
@@ -207,8 +216,10 @@ impl MappingMutation {
     async fn delete_mapping(
         &self,
         ctx: &Context<'_>,
-        input: DeleteInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: DeleteInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<DeletePayload> {
         let done = async {

@@ -152,7 +152,8 @@ impl NodeGroupQuery {
     async fn node_groups(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<NodeGroupObject>> {
         let (app, actor) = app_and_actor(ctx)?;
@@ -165,8 +166,8 @@ impl NodeGroupQuery {
     async fn node_group(
         &self,
         ctx: &Context<'_>,
-        id: Option<ID>,
-        name: Option<String>,
+        #[graphql(desc = "A global id.")] id: Option<ID>,
+        #[graphql(desc = "Its name.")] name: Option<String>,
     ) -> Result<NodeGroupObject> {
         let (app, actor) = app_and_actor(ctx)?;
         let group = match (id, name) {
@@ -191,8 +192,10 @@ impl NodeGroupMutation {
     async fn create_node_group(
         &self,
         ctx: &Context<'_>,
-        input: CreateNodeGroupInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: CreateNodeGroupInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<NodeGroupPayload> {
         let done = async {
@@ -210,8 +213,10 @@ impl NodeGroupMutation {
     async fn update_node_group(
         &self,
         ctx: &Context<'_>,
-        input: UpdateNodeGroupInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: UpdateNodeGroupInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<NodeGroupPayload> {
         let id = input.id.clone();
@@ -235,7 +240,7 @@ impl NodeGroupMutation {
     async fn delete_node_group(
         &self,
         ctx: &Context<'_>,
-        input: DeleteInput,
+        #[graphql(desc = "What to do.")] input: DeleteInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<DeleteNodeGroupPayload> {
         let done = async {
@@ -394,7 +399,8 @@ impl NodeGroupObject {
     async fn snapshots(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 20)] first: i64,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 20)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<SnapshotObject>> {
         snapshots::paged(ctx, self.0.id, first, after.as_deref()).await
@@ -404,7 +410,8 @@ impl NodeGroupObject {
     async fn services(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
         #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<ServiceObject>> {
@@ -415,7 +422,8 @@ impl NodeGroupObject {
     async fn routes(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
         #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<RouteObject>> {
@@ -426,7 +434,8 @@ impl NodeGroupObject {
     async fn listeners(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
         #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<ListenerObject>> {
@@ -437,7 +446,8 @@ impl NodeGroupObject {
     async fn mappings(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
         #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<MappingObject>> {
@@ -448,7 +458,8 @@ impl NodeGroupObject {
     async fn certificates(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
         #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<CertificateObject>> {
@@ -459,7 +470,8 @@ impl NodeGroupObject {
     async fn proxies(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<ProxyObject>> {
         proxies::paged(ctx, self.0.id, first, after.as_deref()).await
@@ -476,7 +488,8 @@ impl NodeGroupObject {
     async fn node_tokens(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<NodeTokenObject>> {
         node_tokens::paged(ctx, self.0.id, first, after.as_deref()).await

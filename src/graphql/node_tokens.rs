@@ -86,8 +86,9 @@ impl NodeTokenQuery {
     async fn node_tokens(
         &self,
         ctx: &Context<'_>,
-        group: Option<ID>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "The node group; the default one if null.")] group: Option<ID>,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<NodeTokenObject>> {
         let (app, _) = app_and_actor(ctx)?;
@@ -117,7 +118,7 @@ impl NodeTokenMutation {
     async fn rotate_node_group_key(
         &self,
         ctx: &Context<'_>,
-        input: RotateNodeGroupKeyInput,
+        #[graphql(desc = "What to do.")] input: RotateNodeGroupKeyInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<NodeGroupKeyPayload> {
         let done = async {
@@ -138,7 +139,7 @@ impl NodeTokenMutation {
     async fn create_node_token(
         &self,
         ctx: &Context<'_>,
-        input: CreateNodeTokenInput,
+        #[graphql(desc = "What to do.")] input: CreateNodeTokenInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<NodeTokenPayload> {
         let done = async {
@@ -158,7 +159,7 @@ impl NodeTokenMutation {
     async fn revoke_node_token(
         &self,
         ctx: &Context<'_>,
-        input: RevokeInput,
+        #[graphql(desc = "What to do.")] input: RevokeInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<RevokeNodeTokenPayload> {
         let done = async {

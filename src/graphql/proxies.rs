@@ -36,8 +36,9 @@ impl ProxyQuery {
     async fn proxies(
         &self,
         ctx: &Context<'_>,
-        group: Option<ID>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "The node group; the default one if null.")] group: Option<ID>,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<ProxyObject>> {
         let (app, _) = app_and_actor(ctx)?;
@@ -46,7 +47,11 @@ impl ProxyQuery {
     }
 
     /// One proxy that registered over REST.
-    async fn proxy(&self, ctx: &Context<'_>, id: ID) -> Result<ProxyObject> {
+    async fn proxy(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A global id.")] id: ID,
+    ) -> Result<ProxyObject> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(ProxyObject(app.proxy(actor, ProxyId::parse(&id, "id")?).await?))
     }

@@ -120,7 +120,11 @@ impl SignInQuery {
 impl SignInMutation {
     /// Signs in. Needs no token; `UNAUTHENTICATED` does not tell what was wrong, and
     /// `CODE_REQUIRED` says that it takes the second factor as well.
-    async fn login(&self, ctx: &Context<'_>, input: LoginInput) -> Result<LoginPayload> {
+    async fn login(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: LoginInput,
+    ) -> Result<LoginPayload> {
         let LoginInput { username: login, password, code } = input;
         let credentials = Credentials { login, password: password.into(), code };
         match app(ctx).sign_in(credentials, origin(ctx)).await? {
@@ -134,7 +138,11 @@ impl SignInMutation {
 
     /// Becomes a user, and signs in. Needs no token: the first user becomes the
     /// administrator, everybody else needs an invitation.
-    async fn register(&self, ctx: &Context<'_>, input: RegisterInput) -> Result<LoginPayload> {
+    async fn register(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: RegisterInput,
+    ) -> Result<LoginPayload> {
         let registration = in_input(input.parse())?;
         let signed_in = in_input(app(ctx).register(registration, origin(ctx)).await)?;
         cookies::keep(ctx, &signed_in);
@@ -146,7 +154,7 @@ impl SignInMutation {
     async fn refresh_token(
         &self,
         ctx: &Context<'_>,
-        input: Option<RefreshTokenInput>,
+        #[graphql(desc = "What to do.")] input: Option<RefreshTokenInput>,
     ) -> Result<LoginPayload> {
         let token = input.and_then(|input| input.refresh_token);
         let token = token.or_else(|| cookies::refresh_token(ctx));
@@ -169,7 +177,7 @@ impl SignInMutation {
     async fn change_password(
         &self,
         ctx: &Context<'_>,
-        input: ChangePasswordInput,
+        #[graphql(desc = "What to do.")] input: ChangePasswordInput,
     ) -> Result<OwnUserPayload> {
         let done = async {
             let (app, actor) = app_and_actor(ctx)?;
@@ -194,7 +202,7 @@ impl SignInMutation {
     async fn verify_two_factor(
         &self,
         ctx: &Context<'_>,
-        input: TwoFactorCodeInput,
+        #[graphql(desc = "What to do.")] input: TwoFactorCodeInput,
     ) -> Result<OwnUserPayload> {
         let done = async {
             let (app, actor) = app_and_actor(ctx)?;
@@ -208,7 +216,7 @@ impl SignInMutation {
     async fn disable_two_factor(
         &self,
         ctx: &Context<'_>,
-        input: TwoFactorCodeInput,
+        #[graphql(desc = "What to do.")] input: TwoFactorCodeInput,
     ) -> Result<OwnUserPayload> {
         let done = async {
             let (app, actor) = app_and_actor(ctx)?;

@@ -77,8 +77,8 @@ impl StateSubscription {
     async fn snapshot_published<'ctx>(
         &self,
         ctx: &Context<'ctx>,
-        group: Option<ID>,
-        after: Option<String>,
+        #[graphql(desc = "The node group; all of them if null.")] group: Option<ID>,
+        #[graphql(desc = "The cursor of the last event that you have.")] after: Option<String>,
     ) -> Result<impl Stream<Item = Result<SnapshotPublished>> + use<'ctx>> {
         let (app, actor) = app_and_actor(ctx)?;
         let group = optional(group.as_ref(), "group")?;
@@ -97,7 +97,7 @@ impl StateSubscription {
     async fn node_status_changed<'ctx>(
         &self,
         ctx: &Context<'ctx>,
-        group: Option<ID>,
+        #[graphql(desc = "The node group; all of them if null.")] group: Option<ID>,
     ) -> Result<impl Stream<Item = NodeStatusChanged> + use<'ctx>> {
         let (app, actor) = app_and_actor(ctx)?;
         let group = optional(group.as_ref(), "group")?;
@@ -110,8 +110,8 @@ impl StateSubscription {
     async fn rollout<'ctx>(
         &self,
         ctx: &Context<'ctx>,
-        version: String,
-        group: Option<ID>,
+        #[graphql(desc = "The version of a snapshot.")] version: String,
+        #[graphql(desc = "The node group; all of them if null.")] group: Option<ID>,
     ) -> Result<impl Stream<Item = Rollout> + use<'ctx>> {
         let (app, actor) = app_and_actor(ctx)?;
         let group: Option<NodeGroupId> = optional(group.as_ref(), "group")?;

@@ -166,7 +166,8 @@ impl TypeSyncObject {
     async fn resources(
         &self,
         #[graphql(desc = "Lists those that stand like this.")] state: Option<SyncStateEnum>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<ResourceSyncObject>> {
         let slice = Slice::parse(first, after.as_deref())?;

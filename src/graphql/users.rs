@@ -198,8 +198,9 @@ impl UserQuery {
     async fn users(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default)] only_active: bool,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "Whether to leave out who is deactivated.", default)] only_active: bool,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<UserObject>> {
         let (app, actor) = app_and_actor(ctx)?;
@@ -209,7 +210,11 @@ impl UserQuery {
     }
 
     /// A user, for administrators.
-    async fn user(&self, ctx: &Context<'_>, id: ID) -> Result<UserObject> {
+    async fn user(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A global id.")] id: ID,
+    ) -> Result<UserObject> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(UserObject(app.user(actor, UserId::parse(&id, "id")?).await?))
     }
@@ -221,7 +226,7 @@ impl UserMutation {
     async fn create_user(
         &self,
         ctx: &Context<'_>,
-        input: CreateUserInput,
+        #[graphql(desc = "What to do.")] input: CreateUserInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<UserPayload> {
         let done = async {
@@ -237,7 +242,7 @@ impl UserMutation {
     async fn update_user(
         &self,
         ctx: &Context<'_>,
-        input: UpdateUserInput,
+        #[graphql(desc = "What to do.")] input: UpdateUserInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<UserPayload> {
         let done = async {
@@ -255,7 +260,7 @@ impl UserMutation {
     async fn delete_user(
         &self,
         ctx: &Context<'_>,
-        input: DeleteUserInput,
+        #[graphql(desc = "What to do.")] input: DeleteUserInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<DeleteUserPayload> {
         let done = async {
@@ -272,7 +277,7 @@ impl UserMutation {
     async fn reset_password(
         &self,
         ctx: &Context<'_>,
-        input: ResetPasswordInput,
+        #[graphql(desc = "What to do.")] input: ResetPasswordInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<UserPayload> {
         let done = async {
@@ -289,7 +294,7 @@ impl UserMutation {
     async fn reset_two_factor(
         &self,
         ctx: &Context<'_>,
-        input: ResetTwoFactorInput,
+        #[graphql(desc = "What to do.")] input: ResetTwoFactorInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<UserPayload> {
         let done = async {
@@ -305,7 +310,7 @@ impl UserMutation {
     async fn assign_node_group(
         &self,
         ctx: &Context<'_>,
-        input: AssignNodeGroupInput,
+        #[graphql(desc = "What to do.")] input: AssignNodeGroupInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<UserPayload> {
         let done = async {
@@ -322,7 +327,7 @@ impl UserMutation {
     async fn unassign_node_group(
         &self,
         ctx: &Context<'_>,
-        input: UnassignNodeGroupInput,
+        #[graphql(desc = "What to do.")] input: UnassignNodeGroupInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<UserPayload> {
         let done = async {
@@ -339,7 +344,7 @@ impl UserMutation {
     async fn assign_service(
         &self,
         ctx: &Context<'_>,
-        input: AssignServiceInput,
+        #[graphql(desc = "What to do.")] input: AssignServiceInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<UserPayload> {
         let done = async {
@@ -356,7 +361,7 @@ impl UserMutation {
     async fn unassign_service(
         &self,
         ctx: &Context<'_>,
-        input: UnassignServiceInput,
+        #[graphql(desc = "What to do.")] input: UnassignServiceInput,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<UserPayload> {
         let done = async {

@@ -115,14 +115,22 @@ pub(super) struct TypeStatusObject {
 #[Object]
 impl XdsNodeQuery {
     /// The proxies of a node group, or of all, as this process has seen them.
-    async fn xds_nodes(&self, ctx: &Context<'_>, group: Option<ID>) -> Result<Vec<XdsNodeObject>> {
+    async fn xds_nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The node group; all of them if null.")] group: Option<ID>,
+    ) -> Result<Vec<XdsNodeObject>> {
         let (app, actor) = app_and_actor(ctx)?;
         let group = optional(group.as_ref(), "group")?;
         Ok(app.nodes(actor, group)?.into_iter().map(XdsNodeObject).collect())
     }
 
     /// One proxy.
-    async fn xds_node(&self, ctx: &Context<'_>, id: ID) -> Result<XdsNodeObject> {
+    async fn xds_node(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A global id.")] id: ID,
+    ) -> Result<XdsNodeObject> {
         let (app, actor) = app_and_actor(ctx)?;
         let id = NodeId::parse(&id, "id")?;
         let node = app.find_node(actor, id)?.ok_or_else(|| Error::not_found("node", id))?;

@@ -48,7 +48,12 @@ fn everything_in_the_graphql_schema_is_described() {
         let mut member = |member: &str, described| look(format!("{name}.{member}"), described);
         match of.kind {
             TypeKind::Object(object) => object.fields.iter().for_each(|field| {
-                member(&field.node.name.node, field.node.description.is_some());
+                let (field, arguments) = (&field.node, &field.node.arguments);
+                member(&field.name.node, field.description.is_some());
+                for argument in arguments {
+                    let name = format!("{}({})", field.name.node, argument.node.name.node);
+                    member(&name, argument.node.description.is_some());
+                }
             }),
             TypeKind::Interface(interface) => interface.fields.iter().for_each(|field| {
                 member(&field.node.name.node, field.node.description.is_some());

@@ -67,8 +67,10 @@ impl ChangesMutation {
     async fn apply_changes(
         &self,
         ctx: &Context<'_>,
-        input: ApplyChangesInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: ApplyChangesInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<ApplyChangesPayload> {
         let done = async {

@@ -149,7 +149,11 @@ impl PreviewQuery {
     /// What several changes of a node group would come to, for whoever may make them.
     /// They are made and compiled, and then given up. Ask by POST where a key is among
     /// them: addresses are logged.
-    async fn preview(&self, ctx: &Context<'_>, input: PreviewInput) -> Result<PreviewObject> {
+    async fn preview(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: PreviewInput,
+    ) -> Result<PreviewObject> {
         let (app, actor) = app_and_actor(ctx)?;
         let changes = in_input(input.parse())?;
         Ok(in_input(app.preview(actor, changes).await)?.into())
@@ -235,7 +239,8 @@ impl PreviewDiffObject {
     /// The resources that would not be the same.
     async fn resources(
         &self,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<ResourceDifference>> {
         let slice = Slice::parse(first, after.as_deref())?;
@@ -248,7 +253,8 @@ impl PreviewDiffObject {
     /// own yet: something else may be given it until it is made.
     async fn objects(
         &self,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<ObjectDifference>> {
         let slice = Slice::parse(first, after.as_deref())?;

@@ -40,8 +40,9 @@ impl RouteQuery {
     async fn routes(
         &self,
         ctx: &Context<'_>,
-        group: Option<ID>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "The node group; the default one if null.")] group: Option<ID>,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
         #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<RouteObject>> {
@@ -51,7 +52,11 @@ impl RouteQuery {
     }
 
     /// One route.
-    async fn route(&self, ctx: &Context<'_>, id: ID) -> Result<RouteObject> {
+    async fn route(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A global id.")] id: ID,
+    ) -> Result<RouteObject> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(RouteObject(app.route(actor, RouteId::parse(&id, "id")?).await?))
     }
@@ -79,8 +84,10 @@ impl RouteMutation {
     async fn create_route(
         &self,
         ctx: &Context<'_>,
-        input: CreateRouteInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: CreateRouteInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<RoutePayload> {
         let done = async {
@@ -98,8 +105,10 @@ impl RouteMutation {
     async fn update_route(
         &self,
         ctx: &Context<'_>,
-        input: UpdateRouteInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: UpdateRouteInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<RoutePayload> {
         let id = input.id.clone();
@@ -122,8 +131,10 @@ impl RouteMutation {
     async fn delete_route(
         &self,
         ctx: &Context<'_>,
-        input: DeleteInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: DeleteInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<DeletePayload> {
         let done = async {

@@ -40,8 +40,9 @@ impl ServiceQuery {
     async fn services(
         &self,
         ctx: &Context<'_>,
-        group: Option<ID>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "The node group; the default one if null.")] group: Option<ID>,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
         #[graphql(desc = "Only what has all of these labels.")] labels: Option<Vec<LabelInput>>,
     ) -> Result<Paged<ServiceObject>> {
@@ -51,7 +52,11 @@ impl ServiceQuery {
     }
 
     /// One service.
-    async fn service(&self, ctx: &Context<'_>, id: ID) -> Result<ServiceObject> {
+    async fn service(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A global id.")] id: ID,
+    ) -> Result<ServiceObject> {
         let (app, actor) = app_and_actor(ctx)?;
         let id = ServiceId::parse(&id, "id")?;
         Ok(ServiceObject(app.service(actor, id).await?))
@@ -80,8 +85,10 @@ impl ServiceMutation {
     async fn create_service(
         &self,
         ctx: &Context<'_>,
-        input: CreateServiceInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: CreateServiceInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<ServicePayload> {
         let done = async {
@@ -99,8 +106,10 @@ impl ServiceMutation {
     async fn update_service(
         &self,
         ctx: &Context<'_>,
-        input: UpdateServiceInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: UpdateServiceInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<ServicePayload> {
         let id = input.id.clone();
@@ -123,8 +132,10 @@ impl ServiceMutation {
     async fn delete_service(
         &self,
         ctx: &Context<'_>,
-        input: DeleteInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: DeleteInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<DeletePayload> {
         let done = async {

@@ -189,7 +189,8 @@ impl DiffObject {
     async fn resources(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<ResourceDifference>> {
         let slice = Slice::parse(first, after.as_deref())?;
@@ -201,7 +202,8 @@ impl DiffObject {
     async fn objects(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<ObjectDifference>> {
         let slice = Slice::parse(first, after.as_deref())?;

@@ -54,8 +54,9 @@ impl SnapshotQuery {
     async fn snapshots(
         &self,
         ctx: &Context<'_>,
-        group: Option<ID>,
-        #[graphql(default = 20)] first: i64,
+        #[graphql(desc = "The node group; the default one if null.")] group: Option<ID>,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 20)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<SnapshotObject>> {
         let (app, _) = app_and_actor(ctx)?;
@@ -68,10 +69,10 @@ impl SnapshotQuery {
     async fn snapshot(
         &self,
         ctx: &Context<'_>,
-        id: Option<ID>,
-        group: Option<ID>,
-        at: Option<Time>,
-        revision: Option<i64>,
+        #[graphql(desc = "A global id.")] id: Option<ID>,
+        #[graphql(desc = "The node group; the default one if null.")] group: Option<ID>,
+        #[graphql(desc = "What was given out then.")] at: Option<Time>,
+        #[graphql(desc = "What the group was at this revision.")] revision: Option<i64>,
     ) -> Result<SnapshotObject> {
         let (app, actor) = app_and_actor(ctx)?;
         let of: Option<NodeGroupId> = optional(group.as_ref(), "group")?;
@@ -97,7 +98,12 @@ impl SnapshotQuery {
     }
 
     /// What is not the same in two snapshots of one node group.
-    async fn snapshot_diff(&self, ctx: &Context<'_>, from: ID, to: ID) -> Result<DiffObject> {
+    async fn snapshot_diff(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The id of the one snapshot.")] from: ID,
+        #[graphql(desc = "The id of the other one.")] to: ID,
+    ) -> Result<DiffObject> {
         DiffObject::load(ctx, &from, &to).await
     }
 }
@@ -166,8 +172,9 @@ impl SnapshotObject {
     async fn resources(
         &self,
         ctx: &Context<'_>,
-        #[graphql(name = "type")] of: Option<XdsTypeEnum>,
-        #[graphql(default = 50)] first: i64,
+        #[graphql(desc = "Only those of this type.", name = "type")] of: Option<XdsTypeEnum>,
+        #[graphql(desc = "How many at the most; 1 to 200.", default = 50)] first: i64,
+        #[graphql(desc = "The cursor that the page comes after, as `pageInfo.endCursor`.")]
         after: Option<String>,
     ) -> Result<Paged<ResourceObject>> {
         content::resources(ctx, &self.0, of, Slice::parse(first, after.as_deref())?).await

@@ -49,8 +49,10 @@ impl SnapshotMutation {
     async fn rollback(
         &self,
         ctx: &Context<'_>,
-        input: RollbackInput,
-        wait_for: Option<WaitForInput>,
+        #[graphql(desc = "What to do.")] input: RollbackInput,
+        #[graphql(desc = "Has the answer wait for what proxies make of it.")] wait_for: Option<
+            WaitForInput,
+        >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<RollbackPayload> {
         let done = async {
