@@ -259,7 +259,8 @@ async fn a_client_that_sleeps_through_a_burst_has_the_whole_log_after() {
     assert_eq!(client.cursors.len(), want.len(), "closed: {closed:?}");
     assert_eq!(client.cursors, want);
     assert!(client.resets.is_empty(), "{:?}", client.resets);
-    assert!(closed.iter().all(|code| *code == 1013), "{closed:?}");
+    // It is let go as too slow, if it was not too slow even to hear that.
+    assert!(closed.iter().all(|code| [1013, 1006].contains(code)), "{closed:?}");
 }
 
 #[tokio::test]

@@ -60,11 +60,16 @@ impl Raw {
     }
 
     async fn next(&mut self) -> Message {
+        self.received().await.expect("the socket ends with a close frame")
+    }
+
+    /// The next message that says something; none once the connection is broken.
+    async fn received(&mut self) -> Option<Message> {
         loop {
             let next = timeout(LIMIT, self.0.next()).await.expect("something comes in time");
-            let message = next.expect("the socket ends with a close frame").unwrap();
+            let message = next?.ok()?;
             if !message.is_ping() && !message.is_pong() {
-                return message;
+                return Some(message);
             }
         }
     }
@@ -73,9 +78,9 @@ impl Raw {
         self.hears_or_closed().await.unwrap()
     }
 
-    /// The next message, or with which code the socket was closed.
+    /// The next message, or with which code the socket was closed; 1006 if it broke.
     pub(super) async fn hears_or_closed(&mut self) -> Result<Value, u16> {
-        let message = self.next().await;
+        let message = self.received().await.ok_or(1006_u16)?;
         if let Message::Close(frame) = message {
             return Err(frame.expect("it has a code").code.into());
         }
