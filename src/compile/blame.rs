@@ -1,6 +1,6 @@
 //! From what proxies speak of back to what people configured.
 //!
-//! [`names`](super::names) says what a resource is called; this reads such a name
+//! [`names`] says what a resource is called; this reads such a name
 //! back, and looks in a proxy's words for the part that it complains about.
 
 use std::sync::Arc;
