@@ -63,6 +63,7 @@ api: build
 bench:
 	scripts/envoy
 	cargo bench --bench mutation_to_ack
+	cargo bench --bench pages
 	cargo bench --bench subscribers
 	cargo bench -p marchproxy-xds
 

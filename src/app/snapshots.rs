@@ -86,7 +86,11 @@ impl App {
             None => self.0.hub.follow_all().boxed(),
         };
         let seen = move |published: &Published| ready(actor.sees_group(published.group));
-        Ok(published.filter(seen).boxed())
+        let published = published.filter(seen).then(|published| async move {
+            published.delivered().await; // proxies first
+            published
+        });
+        Ok(published.boxed())
     }
 }
 

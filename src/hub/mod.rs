@@ -13,11 +13,13 @@ use marchproxy_xds::Snapshot;
 use parking_lot::RwLock;
 use tokio::sync::broadcast::{self, error::RecvError};
 
+use self::delivery::{Delivery, Takers};
 use self::variants::{ClusterNames, Variants};
 use crate::compile::Sources;
 use crate::error::Result;
 use crate::model::{DesiredState, NodeGroup, NodeGroupId, Revision};
 
+mod delivery;
 mod variants;
 
 /// How much news a channel holds; more than a follower needs to look again.
@@ -34,6 +36,8 @@ pub struct Published {
     state: Arc<DesiredState>,
     /// What the others are given.
     variants: Arc<Variants>,
+    /// How far it has come with the proxies that were there.
+    delivery: Delivery,
 }
 
 /// Holds the latest snapshots, and tells who follows them.
@@ -49,11 +53,13 @@ pub struct Hub {
 struct Topic {
     current: Option<Published>,
     news: broadcast::Sender<()>,
+    /// The proxies that follow it.
+    takers: Takers,
 }
 
 impl Default for Topic {
     fn default() -> Self {
-        Self { current: None, news: broadcast::Sender::new(RING) }
+        Self { current: None, news: broadcast::Sender::new(RING), takers: Takers::default() }
     }
 }
 
@@ -61,12 +67,19 @@ impl Published {
     /// The snapshot that `state`, the desired state of `group`, comes to over ADS.
     pub fn new(group: NodeGroupId, snapshot: Arc<Snapshot>, state: Arc<DesiredState>) -> Self {
         let variants = Arc::new(Variants::new(Arc::clone(&state)));
-        Self { group, snapshot, state, variants }
+        let delivery = Delivery::to(&Takers::default());
+        Self { group, snapshot, state, variants, delivery }
     }
 
     /// The group itself, as it was then.
     pub fn node_group(&self) -> &NodeGroup {
         &self.state.group
+    }
+
+    /// Comes when the proxies that were there have taken it, or that takes too long: whoever
+    /// only watches is told of it then.
+    pub async fn delivered(&self) {
+        self.delivery.done().await;
     }
 
     fn revision(&self) -> Revision {
@@ -112,7 +125,7 @@ impl Hub {
     /// Publishes `next`, unless the same or a newer revision is already out.
     ///
     /// Only the publisher calls this. Returns whether it was news.
-    pub fn publish(&self, next: Published) -> bool {
+    pub fn publish(&self, mut next: Published) -> bool {
         let group = next.group;
         let news = {
             let mut topics = self.topics.write();
@@ -120,6 +133,7 @@ impl Hub {
             if topic.current.as_ref().is_some_and(|old| old.revision() >= next.revision()) {
                 return false;
             }
+            next.delivery = Delivery::to(&topic.takers);
             topic.current = Some(next);
             topic.news.clone()
         };
@@ -163,7 +177,8 @@ impl Hub {
         group: NodeGroupId,
         sources: Sources,
     ) -> Result<impl Stream<Item = Arc<Snapshot>> + use<>> {
-        let state = Arc::new((self.cluster_names.claim(&sources)?, sources));
+        let taker = self.topics.write().entry(group).or_default().takers.enter();
+        let state = Arc::new((self.cluster_names.claim(&sources)?, sources, taker));
         Ok(self.follow(group).filter_map(move |published| {
             let state = Arc::clone(&state);
             async move {
@@ -172,6 +187,7 @@ impl Hub {
                     let error = e as &dyn std::error::Error;
                     tracing::error!(error, node_group.id = %group, sources = ?state.1, "no variant");
                 };
+                published.delivery.take();
                 snapshot.inspect_err(log).ok()
             }
         }))
