@@ -108,13 +108,15 @@ impl App {
                 Err(error) => return Err(error),
             }
         }
-        if !errors.is_empty() {
-            return Ok(refused(group, errors));
-        }
+        // What can be made may still not fit together.
         match edit.compile().await? {
-            Ok(compiled) => edit.previewed(compiled, &progress).await,
+            Ok(compiled) if errors.is_empty() => edit.previewed(compiled, &progress).await,
+            Ok(_) => Ok(refused(group, errors)),
             Err(error) => match progress.blame(error) {
-                error if error.can_be_mended() => Ok(refused(group, vec![error])),
+                error if error.can_be_mended() => {
+                    errors.push(error);
+                    Ok(refused(group, errors))
+                }
                 error => Err(error),
             },
         }

@@ -71,9 +71,9 @@ pub(super) struct ConvergenceObject {
     p99_ms: Option<f64>,
 }
 
-/// A time in milliseconds.
+/// A time in milliseconds, to the microsecond.
 pub(super) fn millis(time: TimeDelta) -> f64 {
-    time.as_seconds_f64() * 1000.0
+    (time.as_seconds_f64() * 1e6).round() / 1000.0
 }
 
 impl From<Convergence> for ConvergenceObject {

@@ -97,6 +97,13 @@ async fn a_preview_says_what_is_wrong_and_where() {
     assert!(problem["message"].as_str().unwrap().ends_with(message), "{problem}");
     assert_eq!(seen["diff"], Value::Null);
 
+    // Told as well where another change is refused for itself.
+    let seen = preview(&plane, &json!([service("api", 80), listener("a"), listener("b")])).await;
+    let codes: Vec<_> = seen["problems"].as_array().unwrap().iter().map(|p| &p["code"]).collect();
+    assert_eq!(codes, ["ALREADY_EXISTS", "INVALID"], "{seen:#}");
+    let field = json!(["input", "changes", "2", "createListener", "port"]);
+    assert_eq!(seen["problems"][1]["field"], field);
+
     // What the control plane takes, and no Envoy does.
     let mut unsafe_service = service("tls", 443);
     unsafe_service["createService"]["tls"] = json!({ "caPem": NO_CERTIFICATE });
