@@ -78,12 +78,7 @@ fn within(actor: &Actor, named: Named) -> Within {
     match named {
         Named::NodeGroup => Within { groups: Some(known), services: vec![] },
         Named::Service => {
-            let single = known.iter().flat_map(|group| {
-                let seen =
-                    move |id: &ServiceId| actor.role_over(Scope::Service(*group, *id)).is_some();
-                actor.services_in(*group).filter(seen)
-            });
-            Within { services: single.collect(), groups: actor.seen_groups() }
+            Within { services: actor.seen_services(&known), groups: actor.seen_groups() }
         }
         Named::Route | Named::Listener | Named::Mapping | Named::Certificate | Named::Proxy => {
             Within { groups: actor.seen_groups(), services: vec![] }

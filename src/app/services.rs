@@ -72,11 +72,7 @@ impl App {
         };
         let (whole, parts): (Vec<_>, Vec<_>) =
             known.into_iter().partition(|group| actor.sees_group(*group));
-        let single = parts.into_iter().flat_map(|group| {
-            let seen = move |id: &ServiceId| actor.role_over(Scope::Service(group, *id)).is_some();
-            actor.services_in(group).filter(seen)
-        });
-        let single: Vec<_> = single.collect();
+        let single = actor.seen_services(&parts);
         tx.list_services(group, Some((&whole, &single)), window).await
     }
 

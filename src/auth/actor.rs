@@ -174,6 +174,15 @@ impl Actor {
         Some(known.filter(|group| self.sees_group(*group)).collect())
     }
 
+    /// Of these groups, the services that this actor was assigned to and may look at.
+    pub fn seen_services(&self, groups: &[NodeGroupId]) -> Vec<ServiceId> {
+        let single = groups.iter().flat_map(|group| {
+            let seen = |id: &ServiceId| self.role_over(Scope::Service(*group, *id)).is_some();
+            self.services_in(*group).filter(seen)
+        });
+        single.collect()
+    }
+
     /// The most that this actor may do in `group`, or anywhere.
     pub fn highest_role(&self, group: Option<NodeGroupId>) -> Role {
         let role = match group {
