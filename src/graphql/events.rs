@@ -7,7 +7,6 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use futures_util::stream::{Stream, StreamExt as _};
-use marchproxy_xds::ResourceType;
 
 use super::app_and_actor;
 use super::global_id::{GlobalId as _, optional};
@@ -17,7 +16,7 @@ use super::page::Slice;
 use super::scalars::Time;
 use super::snapshots::{TypeVersionObject, type_versions};
 use super::subscription::counted;
-use super::xds_nodes::{XdsNodeObject, XdsTypeEnum};
+use super::xds_nodes::{XdsNodeObject, XdsTypeEnum, resource_type};
 use crate::error::Error;
 use crate::events::Told;
 use crate::model::{
@@ -442,11 +441,6 @@ impl NodeReportObject<'_> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(app.reported_node(actor, self.0)?.map(XdsNodeObject))
     }
-}
-
-fn resource_type(name: &str) -> Option<ResourceType> {
-    let known = ResourceType::ALL.into_iter().find(|known| known.to_string() == name);
-    known.or_else(|| ResourceType::from_type_url(name))
 }
 
 fn refusal(nack: &NackReport, event: &Event) -> Option<Refusal> {

@@ -7,8 +7,7 @@ use async_graphql::{Context, Object, Result, SimpleObject};
 use super::loaders;
 use super::node::NodeObject;
 use super::scalars::Time;
-use super::xds_nodes::XdsTypeEnum;
-use crate::compile::TYPES;
+use super::xds_nodes::{XdsTypeEnum, resource_type};
 use crate::compile::blame::{self, Owner};
 use crate::error::Error;
 use crate::model::{KeptRefusal, NodeGroupId, Revision};
@@ -56,7 +55,7 @@ impl FirstNackObject {
     pub(super) fn new(group: NodeGroupId, revision: Revision, kept: KeptRefusal) -> Option<Self> {
         let texts = |names: Vec<String>| names.into_iter().map(Into::into).collect();
         let refusal = Refusal {
-            resource_type: TYPES.into_iter().find(|t| t.to_string() == kept.resource_type)?,
+            resource_type: resource_type(&kept.resource_type)?,
             version: kept.version.into(),
             revision,
             code: kept.code,

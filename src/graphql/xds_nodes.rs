@@ -59,6 +59,12 @@ impl From<ResourceType> for XdsTypeEnum {
     }
 }
 
+/// The type of this name, as events and history have it.
+pub(super) fn resource_type(name: &str) -> Option<ResourceType> {
+    let known = ResourceType::ALL.into_iter().find(|known| known.to_string() == name);
+    known.or_else(|| ResourceType::from_type_url(name))
+}
+
 /// How a proxy is talked to.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "XdsProtocol", remote = "marchproxy_xds::Protocol")]

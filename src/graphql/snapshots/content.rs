@@ -7,10 +7,9 @@ use super::super::app_and_actor;
 use super::super::global_id::GlobalId;
 use super::super::page::{Paged, Slice};
 use super::super::scalars::int;
-use super::super::xds_nodes::XdsTypeEnum;
+use super::super::xds_nodes::{self, XdsTypeEnum};
 use super::SnapshotObject;
 use crate::app::{ChangedItem, ShownItem};
-use crate::compile::TYPES;
 use crate::error::Error;
 use crate::history::ItemChange;
 use crate::model::{
@@ -229,8 +228,7 @@ fn type_of(kind: &ItemKind) -> XdsTypeEnum {
 
 /// The type of resources that is called so.
 pub(in super::super) fn resource_type(name: &str) -> XdsTypeEnum {
-    let known = TYPES.into_iter().find(|known| known.to_string() == *name);
-    known.map_or(XdsTypeEnum::Other, Into::into)
+    xds_nodes::resource_type(name).map_or(XdsTypeEnum::Other, Into::into)
 }
 
 /// The id of what people configured.
