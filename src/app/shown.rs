@@ -167,6 +167,7 @@ impl Shown for Listener {
         };
         json!({
             "name": spec.name,
+            "labels": spec.labels,
             "address": spec.address,
             "port": spec.port,
             "tcpService": tcp_service,
@@ -191,6 +192,7 @@ impl Shown for Certificate {
         let (spec, leaf) = (&self.spec, self.chain.leaf());
         json!({
             "name": spec.name,
+            "labels": spec.labels,
             "description": spec.description,
             "source": spec.source,
             "autoRenew": spec.auto_renew,
@@ -218,6 +220,7 @@ impl Shown for Service {
         let spec = &self.spec;
         json!({
             "name": spec.name,
+            "labels": spec.labels,
             "protocol": spec.protocol,
             "endpoints": spec.endpoints,
             "loadBalancing": spec.load_balancing,
@@ -251,6 +254,7 @@ impl Shown for Mapping {
         let spec = &self.spec;
         json!({
             "name": spec.name,
+            "labels": spec.labels,
             "description": spec.description,
             "sourceServices": spec.sources,
             "destServices": spec.destinations,
@@ -294,6 +298,7 @@ impl Shown for Route {
         let spec = &self.spec;
         json!({
             "name": spec.name,
+            "labels": spec.labels,
             "listener": spec.listener,
             "hosts": spec.hosts,
             "path": spec.path,
