@@ -112,13 +112,29 @@ async fn a_thousand_changes_and_a_reader_that_sleeps_lose_no_final_state() {
     snapshots.next().await;
     nodes.next().await;
 
-    // Nobody reads the subscriptions from here on, for five seconds at least.
+    // Nobody reads the subscriptions from here on, for five seconds. Longer might be too
+    // long for the server, and on a busy machine the changes take longer.
     let wakes = tokio::time::Instant::now() + Duration::from_secs(5);
     let mut last = Value::Null;
-    for i in 0..1000 {
-        let port = if i % 2 == 0 { two.port() } else { one.port() };
-        let input = json!({ "id": id, "port": port });
-        last = plane.change("updateService", "UpdateServiceInput", input).await;
+    let changing = async {
+        for i in 0..1000 {
+            let port = if i % 2 == 0 { two.port() } else { one.port() };
+            let input = json!({ "id": id, "port": port });
+            last = plane.change("updateService", "UpdateServiceInput", input).await;
+        }
+    };
+    let reading = async {
+        tokio::time::sleep_until(wakes).await;
+        loop {
+            tokio::select! {
+                event = snapshots.next() => drop(event.expect("the snapshots go on")),
+                event = nodes.next() => drop(event.expect("the nodes go on")),
+            }
+        }
+    };
+    tokio::select! {
+        () = changing => {}
+        () = reading => {}
     }
     // The Envoys were not held up by the reader.
     let input = json!({ "id": id, "port": two.port() });

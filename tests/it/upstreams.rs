@@ -77,7 +77,8 @@ async fn an_endpoint_that_fails_its_probes_gets_no_traffic() {
     let input = json!({
         "name": "probed", "ipFqdn": "127.0.0.1", "port": upstream.port(),
         "endpoints": [{ "host": "127.0.0.1", "port": free_port() }],
-        "healthCheck": { "path": "/health", "intervalMs": 100, "timeoutMs": 100,
+        // Nobody listens at one of them, which is told at once; the other is given time.
+        "healthCheck": { "path": "/health", "intervalMs": 10000, "timeoutMs": 10000,
             "healthyThreshold": 1, "unhealthyThreshold": 1 },
     });
     create(&plane, input).await;
