@@ -5,6 +5,8 @@ use async_graphql::MaybeUndefined;
 use crate::error::Error;
 use crate::model::Invalid;
 
+const LONGEST_TEXT: usize = 1000;
+
 /// Says of an error's path that it starts in the argument `input`.
 pub(super) fn in_input<T>(result: Result<T, impl Into<Error>>) -> Result<T, Error> {
     result.map_err(|error| error.into().within("input"))
@@ -17,6 +19,15 @@ pub(super) fn in_input<T>(result: Result<T, impl Into<Error>>) -> Result<T, Erro
 pub(super) fn number<T: TryFrom<i32, Error: ToString>>(number: i64) -> Result<T, String> {
     let number = i32::try_from(number).map_err(|_| format!("{number} is out of range"))?;
     number.try_into().map_err(|e: T::Error| e.to_string())
+}
+
+/// Reads what people say of something.
+pub(super) fn text(text: String, field: &str) -> Result<String, Invalid> {
+    if text.chars().count() > LONGEST_TEXT {
+        let why = format!("must be at most {LONGEST_TEXT} characters long");
+        return Err(Invalid::new(field, why));
+    }
+    Ok(text)
 }
 
 /// Left out stays, null takes away, a value replaces.
