@@ -2,7 +2,7 @@
 //!
 //! Translates and decides nothing: inputs are parsed into domain types, the
 //! operation in `app/` is called, and what comes back is presented. One file
-//! for each noun holds its object, its inputs, its queries and its mutations.
+//! or folder for each noun holds its object, its inputs, its queries and its mutations.
 
 mod api_tokens;
 mod audit;
