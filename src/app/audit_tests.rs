@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use super::sign_in_limit::SignInLimit;
 use super::testing::{admin, app_that_keeps};
 use super::*;
+use crate::error::Error;
 use crate::limits::Limiter;
 use crate::model::{AuditFilter, NewAuditEntry};
 

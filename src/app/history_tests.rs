@@ -5,7 +5,11 @@ use std::time::Instant;
 use super::testing::{admin, app_that_keeps, open};
 use super::*;
 use crate::auth::NodeAuth;
-use crate::model::{ItemKind, Name, NodeGroupSpec, Noun, ServiceChange, ServiceSpec, Which};
+use crate::compile::compile;
+use crate::history;
+use crate::model::{
+    ItemKind, Name, NodeGroupSpec, Noun, Revision, ServiceChange, ServiceSpec, Which,
+};
 
 pub(super) fn service(name: &str, port: i32) -> ServiceSpec {
     let spec = serde_json::json!({

@@ -3,9 +3,12 @@
 use super::history_tests::{change, create, name, service};
 use super::testing::{admin, app_that_keeps};
 use super::*;
+use crate::compile::compile;
+use crate::history;
 use crate::model::{
-    Forward, ListenerChange, ListenerProtocol, NodeGroupChange, Page, PathMatch, Protocol,
-    RouteAction, RouteChange, RuntimeKey, RuntimeValue, ServiceChange, ServiceId, SnapshotId,
+    DesiredState, Forward, KeptItem, ListenerChange, ListenerProtocol, NodeGroupChange, Page,
+    PathMatch, Protocol, RouteAction, RouteChange, RuntimeKey, RuntimeValue, ServiceChange,
+    ServiceId, SnapshotId, SnapshotRecord,
 };
 
 fn to(to: SnapshotId) -> Rollback {

@@ -6,6 +6,7 @@ use futures_util::StreamExt as _;
 
 use super::*;
 use crate::app::events::EventRetention;
+use crate::error::Error;
 use crate::events::Told;
 use crate::model::{
     AuditEntry, ChangeKind, Event, EventFilter, EventKind, EventOrder, Happening, NewAuditEntry,
