@@ -49,6 +49,7 @@ mod names;
 mod refusals;
 mod report;
 mod resource;
+mod resource_type;
 mod serve;
 mod services;
 mod session;
@@ -70,7 +71,8 @@ pub use report::{
     ClientReport, Clients, Membership, Reporting, ResourceRefusal, ResourceReport, ResourceState,
     UNTOLD,
 };
-pub use resource::{OtherType, Resource, ResourceType};
+pub use resource::Resource;
+pub use resource_type::{OtherType, ResourceType};
 pub use serve::Server;
 pub use services::{AdsServer, DiscoveryServer, DiscoveryService};
 pub use session::{Output, Request, Session, Violation};
