@@ -1,5 +1,8 @@
 //! Bad input: a coded error that names the field, and nothing changed.
 
+mod routes;
+mod services;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use serde_json::{Value, json};
@@ -82,209 +85,6 @@ fn but(good: &Value, bad: Value) -> Value {
         input[key] = value.clone();
     }
     input
-}
-
-fn services(s: &Standing) -> Vec<Row> {
-    let good = json!({ "name": "new", "ipFqdn": "10.0.0.9", "port": 80 });
-    let create = |what, bad, code, field| row(what, CREATE_SERVICE, but(&good, bad), code, field);
-    let update = |what, bad: Value, code, field| {
-        row(what, UPDATE_SERVICE, but(&json!({ "id": s.api }), bad), code, field)
-    };
-    let pem = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
-    vec![
-        create("an empty name", json!({ "name": "" }), "INVALID", At("input.name")),
-        create("a huge name", json!({ "name": "x".repeat(101) }), "INVALID", At("input.name")),
-        create("a name with a space", json!({ "name": "a b" }), "INVALID", At("input.name")),
-        create(
-            "a name of no ASCII",
-            json!({ "name": "\u{e9}t\u{e9}" }),
-            "INVALID",
-            At("input.name"),
-        ),
-        create(
-            "SQL in a name",
-            json!({ "name": "x'; DROP TABLE service;--" }),
-            "INVALID",
-            At("input.name"),
-        ),
-        create("a taken name", json!({ "name": "api" }), "ALREADY_EXISTS", At("input.name")),
-        create("a taken host", json!({ "name": "API" }), "INVALID", At("input.name")),
-        create("port 0", json!({ "port": 0 }), "INVALID", At("input.port")),
-        create("port 65536", json!({ "port": 65536 }), "INVALID", At("input.port")),
-        create("a negative port", json!({ "port": -1 }), "INVALID", At("input.port")),
-        create(
-            "a port beyond 32 bits",
-            json!({ "port": 4_294_967_376_i64 }),
-            "INVALID",
-            Said("port"),
-        ),
-        create("a port as text", json!({ "port": "80" }), "INVALID", Said("port")),
-        create("a port with a fraction", json!({ "port": 80.5 }), "INVALID", Said("port")),
-        create("no port", json!({ "port": null }), "INVALID", Said("port")),
-        create("an empty host", json!({ "ipFqdn": "" }), "INVALID", At("input.ipFqdn")),
-        create("a URL as host", json!({ "ipFqdn": "http://a" }), "INVALID", At("input.ipFqdn")),
-        create("half an address", json!({ "ipFqdn": "10.0.0" }), "INVALID", At("input.ipFqdn")),
-        create(
-            "a huge host",
-            json!({ "ipFqdn": (["x"; 130].join(".")) }),
-            "INVALID",
-            At("input.ipFqdn"),
-        ),
-        create("an unknown field", json!({ "tier": "gold" }), "INVALID", Said("tier")),
-        create("an unknown protocol", json!({ "protocol": "SCTP" }), "INVALID", Said("protocol")),
-        create("weight 0", json!({ "weight": 0 }), "INVALID", At("input.weight")),
-        create(
-            "a bad endpoint",
-            json!({ "endpoints": [{ "host": "10.0.0.1", "port": 1 }, { "host": "10.0.0.2", "port": 0 }] }),
-            "INVALID",
-            At("input.endpoints.1.port"),
-        ),
-        create(
-            "an endpoint twice",
-            json!({ "endpoints": [{ "host": "10.0.0.9", "port": 80 }] }),
-            "INVALID",
-            At("input.endpoints.0.host"),
-        ),
-        create(
-            "a timeout of minus one",
-            json!({ "timeouts": { "requestMs": -1 } }),
-            "INVALID",
-            At("input.timeouts.requestMs"),
-        ),
-        create(
-            "a probe longer than its interval",
-            json!({ "healthCheck": { "intervalMs": 10, "timeoutMs": 11 } }),
-            "INVALID",
-            At("input.healthCheck.timeoutMs"),
-        ),
-        create(
-            "a probed path on TCP",
-            json!({ "protocol": "TCP", "healthCheck": { "path": "/" } }),
-            "INVALID",
-            At("input.healthCheck.path"),
-        ),
-        create(
-            "a private key as authority",
-            json!({ "ipFqdn": "a.example", "tls": { "caPem": pem } }),
-            "INVALID",
-            At("input.tls.caPem"),
-        ),
-        create("another's id as group", json!({ "group": s.api }), "INVALID", At("input.group")),
-        create(
-            "a group that is not there",
-            json!({ "group": BASE64.encode("v1:NodeGroup:99") }),
-            "NOT_FOUND",
-            Said("node group 99"),
-        ),
-        update("a bad change", json!({ "port": 0 }), "INVALID", At("input.port")),
-        update("TCP under a route", json!({ "protocol": "TCP" }), "INVALID", At("input.protocol")),
-        row("an id of nothing", UPDATE_SERVICE, json!({ "id": "??" }), "INVALID", At("input.id")),
-        row(
-            "a service that is not there",
-            UPDATE_SERVICE,
-            json!({ "id": BASE64.encode("v1:Service:99"), "port": 1 }),
-            "NOT_FOUND",
-            Said("service 99"),
-        ),
-        row(
-            "a service that a route uses",
-            DELETE_SERVICE,
-            json!({ "id": s.api }),
-            "IN_USE",
-            Said("route web"),
-        ),
-        row(
-            "a service that a listener uses",
-            DELETE_SERVICE,
-            json!({ "id": s.raw }),
-            "IN_USE",
-            Said("listener tcp"),
-        ),
-    ]
-}
-
-fn routes(s: &Standing) -> Vec<Row> {
-    let good = json!({ "name": "new", "hosts": ["n.example"], "backends": [{ "service": s.api }] });
-    let create = |what, bad, field| row(what, CREATE_ROUTE, but(&good, bad), "INVALID", field);
-    vec![
-        create("no host", json!({ "hosts": [] }), At("input.hosts")),
-        create("a host with a port", json!({ "hosts": ["a", "b:80"] }), At("input.hosts.1.host")),
-        create("a host twice", json!({ "hosts": ["a", "A"] }), At("input.hosts.1.host")),
-        create(
-            "a regex that does not compile",
-            json!({ "path": { "regex": "(" } }),
-            At("input.path.regex"),
-        ),
-        create(
-            "a huge regex",
-            json!({ "path": { "regex": "a{1000}{1000}" } }),
-            At("input.path.regex"),
-        ),
-        create(
-            "a regex that RE2 has not",
-            json!({ "path": { "regex": "[a&&b]" } }),
-            At("input.path.regex"),
-        ),
-        create("a relative prefix", json!({ "path": { "prefix": "a" } }), At("input.path.prefix")),
-        create(
-            "two kinds of path",
-            json!({ "path": { "prefix": "/", "exact": "/" } }),
-            Said("path"),
-        ),
-        create("an unknown method", json!({ "methods": ["FETCH"] }), Said("methods")),
-        create(
-            "a pseudo header",
-            json!({ "headers": [{ "name": ":path" }] }),
-            At("input.headers.0.name"),
-        ),
-        create(
-            "a header regex that does not compile",
-            json!({ "headers": [{ "name": "a", "value": { "regex": "[" } }] }),
-            At("input.headers.0.value.regex"),
-        ),
-        create("nothing to send to", json!({ "backends": [] }), At("input.backends")),
-        create(
-            "no weight at all",
-            json!({ "backends": [{ "service": s.api, "weight": 0 }] }),
-            At("input.backends"),
-        ),
-        create(
-            "a service of another group",
-            json!({ "backends": [{ "service": s.api }, { "service": s.theirs }] }),
-            At("input.backends.1.service"),
-        ),
-        create(
-            "a TCP service",
-            json!({ "backends": [{ "service": s.raw }] }),
-            At("input.backends.0.service"),
-        ),
-        create("a TCP listener", json!({ "listener": s.tcp_listener }), At("input.listener")),
-        create(
-            "11 retries",
-            json!({ "retries": { "attempts": 11 } }),
-            At("input.retries.attempts"),
-        ),
-        create("both ways", json!({ "redirect": { "https": true } }), At("input.redirect")),
-        create(
-            "a redirect to nowhere",
-            json!({ "backends": [], "redirect": {} }),
-            At("input.redirect"),
-        ),
-        row(
-            "a change to a service of another group",
-            UPDATE_ROUTE,
-            json!({ "id": s.route, "backends": [{ "service": s.theirs }] }),
-            "INVALID",
-            At("input.backends.0.service"),
-        ),
-        row(
-            "a taken name",
-            CREATE_ROUTE,
-            but(&good, json!({ "name": "web" })),
-            "ALREADY_EXISTS",
-            At("input.name"),
-        ),
-    ]
 }
 
 fn listeners_and_groups(s: &Standing, taken: u16) -> Vec<Row> {
@@ -481,8 +281,8 @@ async fn bad_input_is_refused_by_its_field_and_changes_nothing() {
     let plane = Plane::start().await;
     let tcp_port = free_port();
     let standing = stand(&plane, tcp_port).await;
-    let mut rows = services(&standing);
-    rows.extend(routes(&standing));
+    let mut rows = services::services(&standing);
+    rows.extend(routes::routes(&standing));
     rows.extend(listeners_and_groups(&standing, tcp_port));
     rows.extend(mappings(&standing));
     rows.extend(node_tokens(&standing));
