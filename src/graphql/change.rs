@@ -2,17 +2,19 @@
 //! what its proxies said to it.
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use futures_util::future::BoxFuture;
 
 use super::app_and_actor;
-use super::global_id::GlobalId as _;
+use super::global_id::GlobalId;
 use super::nacks::RefusalObject;
 use super::parse::number;
-use super::payload::{UserErrorObject, payloads};
+use super::payload::{Payload, UserErrorObject, answer, answer_or, payloads};
 use super::scalars::int;
 use super::sync::{ConvergenceObject, millis};
 use super::xds_nodes::XdsNodeObject;
 use crate::app::{Change, NodeProgress, Outcome, Progress, Quorum, WaitFor};
-use crate::model::{At as _, Invalid};
+use crate::error::Error;
+use crate::model::{At as _, Invalid, Revision};
 use crate::nodes::Standing;
 
 /// Which of the group's connected proxies a mutation waits for.
@@ -94,7 +96,7 @@ pub(super) struct DeleteInput {
     /// What is to go.
     pub(super) id: ID,
     /// The `revision` that you have seen: `CONFLICT` if it was changed since.
-    pub(super) if_revision: i64,
+    if_revision: i64,
 }
 
 /// Something that is to be good no more.
@@ -108,12 +110,69 @@ pub(super) struct RevokeInput {
 #[derive(Default, SimpleObject)]
 pub(super) struct DeletePayload {
     /// What is gone.
-    pub(super) deleted_id: Option<ID>,
+    deleted_id: Option<ID>,
     #[graphql(flatten)]
-    pub(super) change: ChangeObject,
+    change: ChangeObject,
 }
 
 payloads!(DeletePayload.change.user_errors);
+
+/// What a mutation answers that changes a group.
+pub(super) trait ChangePayload: Payload + Send {
+    /// What it was about, as it is since.
+    type Of: Send;
+
+    /// What is answered of `change`.
+    fn new(of: Self::Of, change: ChangeObject) -> Self;
+}
+
+/// Answers with what was changed, once the change was waited for as asked. `done` makes
+/// it; nothing is made if nobody is signed in, or `wait_for` makes no sense.
+pub(super) fn changed<'a, P: ChangePayload + 'a>(
+    ctx: &'a Context<'_>,
+    wait_for: Option<WaitForInput>,
+    done: impl Future<Output = Result<(P::Of, Change), Error>> + Send + 'a,
+) -> BoxFuture<'a, Result<P>> {
+    answer(ctx, waited_for(ctx, wait_for, done))
+}
+
+/// As [`changed`]; what somebody else has changed since the caller looked is shown as it
+/// is now, which `current` finds out.
+pub(super) fn changed_or<'a, P: ChangePayload + 'a>(
+    ctx: &'a Context<'_>,
+    wait_for: Option<WaitForInput>,
+    done: impl Future<Output = Result<(P::Of, Change), Error>> + Send + 'a,
+    current: impl Future<Output = Result<P::Of>> + Send + 'a,
+) -> BoxFuture<'a, Result<P>> {
+    let current = async { Ok(P::new(current.await?, ChangeObject::default())) };
+    answer_or(ctx, waited_for(ctx, wait_for, done), current)
+}
+
+async fn waited_for<P: ChangePayload>(
+    ctx: &Context<'_>,
+    wait_for: Option<WaitForInput>,
+    done: impl Future<Output = Result<(P::Of, Change), Error>>,
+) -> Result<P> {
+    app_and_actor(ctx)?;
+    let wait = WaitForInput::parse(wait_for)?;
+    let (of, change) = done.await?;
+    Ok(P::new(of, ChangeObject::after(ctx, change, wait).await?))
+}
+
+impl ChangePayload for DeletePayload {
+    type Of = ID;
+
+    fn new(id: ID, change: ChangeObject) -> Self {
+        Self { deleted_id: Some(id), change }
+    }
+}
+
+impl DeleteInput {
+    /// What is to go, and at which revision the caller has seen it.
+    pub(super) fn parse<T: GlobalId>(&self) -> Result<(T, Revision), Invalid> {
+        Ok((T::parse(&self.id, "id")?, self.if_revision.into()))
+    }
+}
 
 /// How far a group's connected proxies are with a revision.
 pub(super) struct ProgressObject(pub(super) Progress);
@@ -134,11 +193,7 @@ impl WaitForInput {
 
 impl ChangeObject {
     /// Presents a change, once it was waited for as asked.
-    pub(super) async fn after(
-        ctx: &Context<'_>,
-        change: Change,
-        wait: Option<WaitFor>,
-    ) -> Result<Self> {
+    async fn after(ctx: &Context<'_>, change: Change, wait: Option<WaitFor>) -> Result<Self> {
         let (app, actor) = app_and_actor(ctx)?;
         let rollout = match wait {
             Some(wait) if !change.dry_run => {

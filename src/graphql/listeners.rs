@@ -3,7 +3,9 @@
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, Result, SimpleObject};
 
 use super::certificates::CertificateObject;
-use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
+use super::change::{
+    ChangeObject, ChangePayload, DeleteInput, DeletePayload, WaitForInput, changed, changed_or,
+};
 use super::changes::{Refers, value_mut};
 use super::global_id::{GlobalId as _, optional};
 use super::labels::{self, LabelInput, LabelObject};
@@ -11,12 +13,11 @@ use super::loaders;
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
 use super::parse::{in_input, number, replaced};
-use super::payload::{answer, answer_or, payloads};
+use super::payload::payloads;
 use super::scalars::Time;
 use super::services::ServiceObject;
 use super::{app_and_actor, in_mode};
 use crate::app::NewListener;
-use crate::model::Labelled;
 use crate::model::{
     At as _, CertificateId, Invalid, Listener, ListenerChange, ListenerId, ListenerProtocol,
     ListenerSpec, NodeGroupId, ServiceId,
@@ -82,6 +83,14 @@ pub(super) struct ListenerPayload {
 
 payloads!(ListenerPayload.change.user_errors);
 
+impl ChangePayload for ListenerPayload {
+    type Of = Listener;
+
+    fn new(listener: Listener, change: ChangeObject) -> Self {
+        Self { listener: Some(ListenerObject(listener)), change }
+    }
+}
+
 pub(super) struct ListenerObject(pub(super) Listener);
 
 #[Object]
@@ -122,9 +131,7 @@ pub(super) async fn paged(
 ) -> Result<Paged<ListenerObject>> {
     let (app, actor) = app_and_actor(ctx)?;
     let slice = Slice::parse(first, after)?;
-    let labels = labels::parse(labels.unwrap_or_default())?;
-    let page = Labelled { page: slice.page(), labels };
-    let rows = app.listeners(actor, group, page).await?;
+    let rows = app.listeners(actor, group, slice.labelled(labels)?).await?;
     Ok(slice.present(rows, |listener| i32::from(listener.id).into(), ListenerObject))
 }
 
@@ -142,13 +149,10 @@ impl ListenerMutation {
     ) -> Result<ListenerPayload> {
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
             let new = in_input(input.parse())?;
-            let (listener, change) = in_input(app.create_listener(actor, new).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(ListenerPayload { listener: Some(ListenerObject(listener)), change })
+            in_input(app.create_listener(actor, new).await)
         };
-        answer(ctx, done).await
+        changed(ctx, wait_for, done).await
     }
 
     /// Changes a listener.
@@ -162,19 +166,13 @@ impl ListenerMutation {
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<ListenerPayload> {
         let id = input.id.clone();
-        let current = async {
-            let listener = ListenerQuery.listener(ctx, id).await?;
-            Ok(ListenerPayload { listener: Some(listener), ..Default::default() })
-        };
+        let current = async { Ok(ListenerQuery.listener(ctx, id).await?.0) };
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
             let (id, change) = in_input(input.parse())?;
-            let (listener, change) = in_input(app.update_listener(actor, id, change).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(ListenerPayload { listener: Some(ListenerObject(listener)), change })
+            in_input(app.update_listener(actor, id, change).await)
         };
-        answer_or(ctx, done, current).await
+        changed_or(ctx, wait_for, done, current).await
     }
 
     /// Deletes a listener. `IN_USE` while a route is on it.
@@ -189,14 +187,11 @@ impl ListenerMutation {
     ) -> Result<DeletePayload> {
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
-            let id = in_input(ListenerId::parse(&input.id, "id"))?;
-            let expected = Some(input.if_revision.into());
-            let change = in_input(app.delete_listener(actor, id, expected).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(DeletePayload { deleted_id: Some(input.id), change })
+            let (id, seen) = in_input(input.parse())?;
+            let change = in_input(app.delete_listener(actor, id, Some(seen)).await)?;
+            Ok((input.id, change))
         };
-        answer(ctx, done).await
+        changed(ctx, wait_for, done).await
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use futures_util::future::try_join_all;
 
-use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
+use super::change::{
+    ChangeObject, ChangePayload, DeleteInput, DeletePayload, WaitForInput, changed, changed_or,
+};
 use super::changes::{Refers, value_mut};
 use super::global_id::{GlobalId as _, optional};
 use super::labels::{self, LabelInput, LabelObject};
@@ -13,12 +15,11 @@ use super::loaders;
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
 use super::parse::{in_input, list, text};
-use super::payload::{answer, answer_or, payloads};
+use super::payload::payloads;
 use super::scalars::Time;
 use super::services::ServiceObject;
 use super::{app_and_actor, in_mode};
 use crate::app::NewMapping;
-use crate::model::Labelled;
 use crate::model::{
     At as _, Invalid, Mapping, MappingChange, MappingId, MappingSpec, NodeGroupId, PortRange,
     ServiceId, Services,
@@ -117,6 +118,14 @@ pub(super) struct MappingPayload {
 
 payloads!(MappingPayload.change.user_errors);
 
+impl ChangePayload for MappingPayload {
+    type Of = Mapping;
+
+    fn new(mapping: Mapping, change: ChangeObject) -> Self {
+        Self { mapping: Some(MappingObject(mapping)), change }
+    }
+}
+
 pub(super) struct MappingObject(pub(super) Mapping);
 
 #[Object]
@@ -157,9 +166,7 @@ pub(super) async fn paged(
 ) -> Result<Paged<MappingObject>> {
     let (app, actor) = app_and_actor(ctx)?;
     let slice = Slice::parse(first, after)?;
-    let labels = labels::parse(labels.unwrap_or_default())?;
-    let page = Labelled { page: slice.page(), labels };
-    let rows = app.mappings(actor, group, page).await?;
+    let rows = app.mappings(actor, group, slice.labelled(labels)?).await?;
     Ok(slice.present(rows, |mapping| i32::from(mapping.id).into(), MappingObject))
 }
 
@@ -177,13 +184,10 @@ impl MappingMutation {
     ) -> Result<MappingPayload> {
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
             let new = in_input(input.parse())?;
-            let (mapping, change) = in_input(app.create_mapping(actor, new).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(MappingPayload { mapping: Some(MappingObject(mapping)), change })
+            in_input(app.create_mapping(actor, new).await)
         };
-        answer(ctx, done).await
+        changed(ctx, wait_for, done).await
     }
 
     /// Changes a mapping.
@@ -197,19 +201,13 @@ impl MappingMutation {
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<MappingPayload> {
         let id = input.id.clone();
-        let current = async {
-            let mapping = MappingQuery.mapping(ctx, id).await?;
-            Ok(MappingPayload { mapping: Some(mapping), ..Default::default() })
-        };
+        let current = async { Ok(MappingQuery.mapping(ctx, id).await?.0) };
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
             let (id, change) = in_input(input.parse())?;
-            let (mapping, change) = in_input(app.update_mapping(actor, id, change).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(MappingPayload { mapping: Some(MappingObject(mapping)), change })
+            in_input(app.update_mapping(actor, id, change).await)
         };
-        answer_or(ctx, done, current).await
+        changed_or(ctx, wait_for, done, current).await
     }
 
     /// Deletes a mapping.
@@ -224,14 +222,11 @@ impl MappingMutation {
     ) -> Result<DeletePayload> {
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
-            let id = in_input(MappingId::parse(&input.id, "id"))?;
-            let expected = Some(input.if_revision.into());
-            let change = in_input(app.delete_mapping(actor, id, expected).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(DeletePayload { deleted_id: Some(input.id), change })
+            let (id, seen) = in_input(input.parse())?;
+            let change = in_input(app.delete_mapping(actor, id, Some(seen)).await)?;
+            Ok((input.id, change))
         };
-        answer(ctx, done).await
+        changed(ctx, wait_for, done).await
     }
 }
 

@@ -3,9 +3,9 @@
 use async_graphql::OutputType;
 use async_graphql::connection::{Connection, CursorType as _, Edge, OpaqueCursor};
 
+use super::labels::{self, LabelInput};
 use crate::error::Result;
-use crate::model::Invalid;
-use crate::model::Page;
+use crate::model::{Invalid, Labelled, Page};
 
 const MOST: i64 = 200;
 
@@ -38,6 +38,12 @@ impl Slice {
     pub(super) fn page(self) -> Page {
         let after = self.after.and_then(|after| i32::try_from(after).ok()).unwrap_or(0);
         Page { after, limit: self.limit() }
+    }
+
+    /// The rows to read of those that have all of these labels.
+    pub(super) fn labelled(self, labels: Option<Vec<LabelInput>>) -> Result<Labelled, Invalid> {
+        let labels = labels::parse(labels.unwrap_or_default())?;
+        Ok(Labelled { page: self.page(), labels })
     }
 
     /// The key that the rows come after, if it is not the first page.

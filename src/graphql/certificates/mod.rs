@@ -8,16 +8,16 @@ use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use self::input::{FetchCertificateInput, RenewCertificateInput};
 pub(super) use self::input::{UpdateCertificateInput, UploadCertificateInput};
 pub(super) use self::object::CertificateObject;
-use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
+use super::change::{
+    ChangeObject, ChangePayload, DeleteInput, DeletePayload, WaitForInput, changed, changed_or,
+};
 use super::global_id::{GlobalId as _, optional};
-use super::labels::{self, LabelInput};
+use super::labels::LabelInput;
 use super::page::{Paged, Slice};
 use super::parse::in_input;
-use super::payload::{answer, answer_or, payloads};
+use super::payload::payloads;
 use super::{app_and_actor, in_mode};
-use crate::app::NewCertificate;
-use crate::model::Labelled;
-use crate::model::{CertificateId, NodeGroupId};
+use crate::model::{Certificate, CertificateId, NodeGroupId};
 
 #[derive(Default)]
 pub(super) struct CertificateQuery;
@@ -35,6 +35,14 @@ pub(super) struct CertificatePayload {
 }
 
 payloads!(CertificatePayload.change.user_errors);
+
+impl ChangePayload for CertificatePayload {
+    type Of = Certificate;
+
+    fn new(certificate: Certificate, change: ChangeObject) -> Self {
+        Self { certificate: Some(CertificateObject(certificate)), change }
+    }
+}
 
 #[Object]
 impl CertificateQuery {
@@ -74,9 +82,7 @@ pub(super) async fn paged(
 ) -> Result<Paged<CertificateObject>> {
     let (app, actor) = app_and_actor(ctx)?;
     let slice = Slice::parse(first, after)?;
-    let labels = labels::parse(labels.unwrap_or_default())?;
-    let page = Labelled { page: slice.page(), labels };
-    let rows = app.certificates(actor, group, page).await?;
+    let rows = app.certificates(actor, group, slice.labelled(labels)?).await?;
     Ok(slice.present(rows, |certificate| i32::from(certificate.id).into(), CertificateObject))
 }
 
@@ -93,8 +99,12 @@ impl CertificateMutation {
         >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<CertificatePayload> {
-        let done = async { created(ctx, in_input(input.parse())?.into(), wait_for, dry_run).await };
-        answer(ctx, done).await
+        let done = async {
+            let (app, actor) = in_mode(ctx, dry_run)?;
+            let uploaded = in_input(input.parse())?;
+            in_input(app.create_certificate(actor, uploaded.into()).await)
+        };
+        changed(ctx, wait_for, done).await
     }
 
     /// Fetches a certificate and its key from Infisical or Vault. `SOURCE` if that has
@@ -108,8 +118,12 @@ impl CertificateMutation {
         >,
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<CertificatePayload> {
-        let done = async { created(ctx, in_input(input.parse())?, wait_for, dry_run).await };
-        answer(ctx, done).await
+        let done = async {
+            let (app, actor) = in_mode(ctx, dry_run)?;
+            let new = in_input(input.parse())?;
+            in_input(app.create_certificate(actor, new).await)
+        };
+        changed(ctx, wait_for, done).await
     }
 
     /// Changes a certificate, or puts another one in the place of an uploaded one.
@@ -125,19 +139,13 @@ impl CertificateMutation {
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<CertificatePayload> {
         let id = input.id.clone();
-        let current = async {
-            let certificate = CertificateQuery.certificate(ctx, id).await?;
-            Ok(CertificatePayload { certificate: Some(certificate), ..Default::default() })
-        };
+        let current = async { Ok(CertificateQuery.certificate(ctx, id).await?.0) };
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
             let (id, change) = in_input(input.parse())?;
-            let (certificate, change) = in_input(app.update_certificate(actor, id, change).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(CertificatePayload { certificate: Some(CertificateObject(certificate)), change })
+            in_input(app.update_certificate(actor, id, change).await)
         };
-        answer_or(ctx, done, current).await
+        changed_or(ctx, wait_for, done, current).await
     }
 
     /// Fetches a certificate anew from where it comes from. If that fails, the old one
@@ -153,13 +161,10 @@ impl CertificateMutation {
     ) -> Result<CertificatePayload> {
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
             let id = in_input(CertificateId::parse(&input.id, "id"))?;
-            let (certificate, change) = app.renew_certificate(actor, id).await?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(CertificatePayload { certificate: Some(CertificateObject(certificate)), change })
+            app.renew_certificate(actor, id).await
         };
-        answer(ctx, done).await
+        changed(ctx, wait_for, done).await
     }
 
     /// Deletes a certificate and its key. `IN_USE` while a listener proves itself with
@@ -175,26 +180,10 @@ impl CertificateMutation {
     ) -> Result<DeletePayload> {
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
-            let id = in_input(CertificateId::parse(&input.id, "id"))?;
-            let expected = Some(input.if_revision.into());
-            let change = in_input(app.delete_certificate(actor, id, expected).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(DeletePayload { deleted_id: Some(input.id), change })
+            let (id, seen) = in_input(input.parse())?;
+            let change = in_input(app.delete_certificate(actor, id, Some(seen)).await)?;
+            Ok((input.id, change))
         };
-        answer(ctx, done).await
+        changed(ctx, wait_for, done).await
     }
-}
-
-async fn created(
-    ctx: &Context<'_>,
-    new: NewCertificate,
-    wait_for: Option<WaitForInput>,
-    dry_run: bool,
-) -> Result<CertificatePayload> {
-    let (app, actor) = in_mode(ctx, dry_run)?;
-    let wait = WaitForInput::parse(wait_for)?;
-    let (certificate, change) = in_input(app.create_certificate(actor, new).await)?;
-    let change = ChangeObject::after(ctx, change, wait).await?;
-    Ok(CertificatePayload { certificate: Some(CertificateObject(certificate)), change })
 }

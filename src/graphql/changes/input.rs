@@ -168,7 +168,7 @@ fn delete<T: GlobalId + 'static>(
     input: DeleteInput,
     change: fn(T, Revision) -> NewChange,
 ) -> ReadChange {
-    plain(field, move || Ok(change(T::parse(&input.id, "id")?, input.if_revision.into())))
+    plain(field, move || input.parse().map(|(id, seen)| change(id, seen)))
 }
 
 /// The id of what an earlier change has made, if `id` stands for that.

@@ -9,14 +9,14 @@ use self::input::ChangeInput;
 pub(super) use self::input::{Refers, value_mut};
 pub(super) use self::preview::PreviewQuery;
 use super::certificates::CertificateObject;
-use super::change::{ChangeObject, WaitForInput};
+use super::change::{ChangeObject, ChangePayload, WaitForInput, changed};
 use super::global_id::optional;
 use super::in_mode;
 use super::listeners::ListenerObject;
 use super::mappings::MappingObject;
 use super::node::NodeObject;
 use super::parse::in_input;
-use super::payload::{answer, payloads};
+use super::payload::payloads;
 use super::routes::RouteObject;
 use super::services::ServiceObject;
 use crate::app::{Changes, Made};
@@ -49,6 +49,14 @@ pub(super) struct ApplyChangesPayload {
 
 payloads!(ApplyChangesPayload.change.user_errors);
 
+impl ChangePayload for ApplyChangesPayload {
+    type Of = Vec<ChangeOutcome>;
+
+    fn new(results: Vec<ChangeOutcome>, change: ChangeObject) -> Self {
+        Self { results: Some(results), change }
+    }
+}
+
 /// What came of one of several changes.
 #[derive(SimpleObject)]
 pub(super) struct ChangeOutcome {
@@ -75,17 +83,15 @@ impl ChangesMutation {
     ) -> Result<ApplyChangesPayload> {
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
             let deleted: Vec<_> = input.changes.iter().map(ChangeInput::deleted).collect();
             let changes = in_input(input.parse())?;
             let applied = in_input(app.apply_changes(actor, changes).await)?;
-            let change = ChangeObject::after(ctx, applied.change, wait).await?;
             let results = applied.made.into_iter().zip(deleted);
             let results = results
                 .map(|(made, deleted_id)| ChangeOutcome { node: made.map(shown), deleted_id });
-            Ok(ApplyChangesPayload { results: Some(results.collect()), change })
+            Ok((results.collect(), applied.change))
         };
-        answer(ctx, done).await
+        changed(ctx, wait_for, done).await
     }
 }
 

@@ -7,14 +7,14 @@ use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
 use self::input::{CreateNodeGroupInput, UpdateNodeGroupInput};
 pub(super) use self::object::NodeGroupObject;
-use super::change::{ChangeObject, DeleteInput, WaitForInput};
+use super::change::{ChangeObject, ChangePayload, DeleteInput, WaitForInput, changed, changed_or};
 use super::global_id::GlobalId as _;
 use super::page::{Paged, Slice};
 use super::parse::in_input;
-use super::payload::{UserErrorObject, answer, answer_or, payloads};
+use super::payload::{UserErrorObject, answer, payloads};
 use super::{app_and_actor, in_mode};
 use crate::error::Error;
-use crate::model::{At as _, Invalid, Name, NodeGroupId};
+use crate::model::{At as _, Invalid, Name, NodeGroup, NodeGroupId};
 
 #[derive(Default)]
 pub(super) struct NodeGroupQuery;
@@ -32,6 +32,14 @@ pub(super) struct NodeGroupPayload {
 }
 
 payloads!(NodeGroupPayload.change.user_errors);
+
+impl ChangePayload for NodeGroupPayload {
+    type Of = NodeGroup;
+
+    fn new(node_group: NodeGroup, change: ChangeObject) -> Self {
+        Self { node_group: Some(NodeGroupObject(node_group)), change }
+    }
+}
 
 /// What became of a node group that was to go.
 #[derive(Default, SimpleObject)]
@@ -98,13 +106,10 @@ impl NodeGroupMutation {
     ) -> Result<NodeGroupPayload> {
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
             let spec = in_input(input.parse())?;
-            let (group, change) = in_input(app.create_node_group(actor, spec).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(NodeGroupPayload { node_group: Some(NodeGroupObject(group)), change })
+            in_input(app.create_node_group(actor, spec).await)
         };
-        answer(ctx, done).await
+        changed(ctx, wait_for, done).await
     }
 
     /// Changes a node group.
@@ -118,19 +123,13 @@ impl NodeGroupMutation {
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<NodeGroupPayload> {
         let id = input.id.clone();
-        let current = async {
-            let node_group = NodeGroupQuery.node_group(ctx, Some(id), None).await?;
-            Ok(NodeGroupPayload { node_group: Some(node_group), ..Default::default() })
-        };
+        let current = async { Ok(NodeGroupQuery.node_group(ctx, Some(id), None).await?.0) };
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
             let (id, change) = in_input(input.parse())?;
-            let (group, change) = in_input(app.update_node_group(actor, id, change).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(NodeGroupPayload { node_group: Some(NodeGroupObject(group)), change })
+            in_input(app.update_node_group(actor, id, change).await)
         };
-        answer_or(ctx, done, current).await
+        changed_or(ctx, wait_for, done, current).await
     }
 
     /// Deletes a node group. `IN_USE` while anything but its default listener and
@@ -143,9 +142,8 @@ impl NodeGroupMutation {
     ) -> Result<DeleteNodeGroupPayload> {
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let id = in_input(NodeGroupId::parse(&input.id, "id"))?;
-            let expected = Some(input.if_revision.into());
-            in_input(app.delete_node_group(actor, id, expected).await)?;
+            let (id, seen) = in_input(input.parse())?;
+            in_input(app.delete_node_group(actor, id, Some(seen)).await)?;
             Ok(DeleteNodeGroupPayload { deleted_id: Some(input.id), ..Default::default() })
         };
         answer(ctx, done).await

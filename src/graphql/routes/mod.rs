@@ -7,15 +7,16 @@ use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
 pub(super) use self::input::{CreateRouteInput, UpdateRouteInput};
 pub(super) use self::object::RouteObject;
-use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
+use super::change::{
+    ChangeObject, ChangePayload, DeleteInput, DeletePayload, WaitForInput, changed, changed_or,
+};
 use super::global_id::{GlobalId as _, optional};
-use super::labels::{self, LabelInput};
+use super::labels::LabelInput;
 use super::page::{Paged, Slice};
 use super::parse::in_input;
-use super::payload::{answer, answer_or, payloads};
+use super::payload::payloads;
 use super::{app_and_actor, in_mode};
-use crate::model::Labelled;
-use crate::model::{NodeGroupId, RouteId};
+use crate::model::{NodeGroupId, Route, RouteId};
 
 #[derive(Default)]
 pub(super) struct RouteQuery;
@@ -33,6 +34,14 @@ pub(super) struct RoutePayload {
 }
 
 payloads!(RoutePayload.change.user_errors);
+
+impl ChangePayload for RoutePayload {
+    type Of = Route;
+
+    fn new(route: Route, change: ChangeObject) -> Self {
+        Self { route: Some(RouteObject(route)), change }
+    }
+}
 
 #[Object]
 impl RouteQuery {
@@ -72,9 +81,7 @@ pub(super) async fn paged(
 ) -> Result<Paged<RouteObject>> {
     let (app, actor) = app_and_actor(ctx)?;
     let slice = Slice::parse(first, after)?;
-    let labels = labels::parse(labels.unwrap_or_default())?;
-    let page = Labelled { page: slice.page(), labels };
-    let rows = app.routes(actor, group, page).await?;
+    let rows = app.routes(actor, group, slice.labelled(labels)?).await?;
     Ok(slice.present(rows, |route| i32::from(route.id).into(), RouteObject))
 }
 
@@ -92,13 +99,10 @@ impl RouteMutation {
     ) -> Result<RoutePayload> {
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
             let new = in_input(input.parse())?;
-            let (route, change) = in_input(app.create_route(actor, new).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(RoutePayload { route: Some(RouteObject(route)), change })
+            in_input(app.create_route(actor, new).await)
         };
-        answer(ctx, done).await
+        changed(ctx, wait_for, done).await
     }
 
     /// Changes a route.
@@ -112,19 +116,13 @@ impl RouteMutation {
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<RoutePayload> {
         let id = input.id.clone();
-        let current = async {
-            let route = RouteQuery.route(ctx, id).await?;
-            Ok(RoutePayload { route: Some(route), ..Default::default() })
-        };
+        let current = async { Ok(RouteQuery.route(ctx, id).await?.0) };
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
             let (id, change) = in_input(input.parse())?;
-            let (route, change) = in_input(app.update_route(actor, id, change).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(RoutePayload { route: Some(RouteObject(route)), change })
+            in_input(app.update_route(actor, id, change).await)
         };
-        answer_or(ctx, done, current).await
+        changed_or(ctx, wait_for, done, current).await
     }
 
     /// Deletes a route.
@@ -139,13 +137,10 @@ impl RouteMutation {
     ) -> Result<DeletePayload> {
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
-            let id = in_input(RouteId::parse(&input.id, "id"))?;
-            let expected = Some(input.if_revision.into());
-            let change = in_input(app.delete_route(actor, id, expected).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(DeletePayload { deleted_id: Some(input.id), change })
+            let (id, seen) = in_input(input.parse())?;
+            let change = in_input(app.delete_route(actor, id, Some(seen)).await)?;
+            Ok((input.id, change))
         };
-        answer(ctx, done).await
+        changed(ctx, wait_for, done).await
     }
 }

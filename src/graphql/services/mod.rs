@@ -7,15 +7,16 @@ use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
 pub(super) use self::input::{CreateServiceInput, UpdateServiceInput};
 pub(super) use self::object::ServiceObject;
-use super::change::{ChangeObject, DeleteInput, DeletePayload, WaitForInput};
+use super::change::{
+    ChangeObject, ChangePayload, DeleteInput, DeletePayload, WaitForInput, changed, changed_or,
+};
 use super::global_id::{GlobalId as _, optional};
-use super::labels::{self, LabelInput};
+use super::labels::LabelInput;
 use super::page::{Paged, Slice};
 use super::parse::in_input;
-use super::payload::{answer, answer_or, payloads};
+use super::payload::payloads;
 use super::{app_and_actor, in_mode};
-use crate::model::Labelled;
-use crate::model::{NodeGroupId, ServiceId};
+use crate::model::{NodeGroupId, Service, ServiceId};
 
 #[derive(Default)]
 pub(super) struct ServiceQuery;
@@ -33,6 +34,14 @@ pub(super) struct ServicePayload {
 }
 
 payloads!(ServicePayload.change.user_errors);
+
+impl ChangePayload for ServicePayload {
+    type Of = Service;
+
+    fn new(service: Service, change: ChangeObject) -> Self {
+        Self { service: Some(ServiceObject(service)), change }
+    }
+}
 
 #[Object]
 impl ServiceQuery {
@@ -73,9 +82,7 @@ pub(super) async fn paged(
 ) -> Result<Paged<ServiceObject>> {
     let (app, actor) = app_and_actor(ctx)?;
     let slice = Slice::parse(first, after)?;
-    let labels = labels::parse(labels.unwrap_or_default())?;
-    let page = Labelled { page: slice.page(), labels };
-    let rows = app.services(actor, group, page).await?;
+    let rows = app.services(actor, group, slice.labelled(labels)?).await?;
     Ok(slice.present(rows, |service| i32::from(service.id).into(), ServiceObject))
 }
 
@@ -93,13 +100,11 @@ impl ServiceMutation {
     ) -> Result<ServicePayload> {
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
             let new = in_input(input.parse())?;
             let (served, change) = in_input(app.create_service(actor, new).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(ServicePayload { service: Some(ServiceObject(served.service)), change })
+            Ok((served.service, change))
         };
-        answer(ctx, done).await
+        changed(ctx, wait_for, done).await
     }
 
     /// Changes a service.
@@ -113,19 +118,14 @@ impl ServiceMutation {
         #[graphql(default, desc = "Tries it, and keeps nothing.")] dry_run: bool,
     ) -> Result<ServicePayload> {
         let id = input.id.clone();
-        let current = async {
-            let service = ServiceQuery.service(ctx, id).await?;
-            Ok(ServicePayload { service: Some(service), ..Default::default() })
-        };
+        let current = async { Ok(ServiceQuery.service(ctx, id).await?.0) };
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
             let (id, change) = in_input(input.parse())?;
             let (served, change) = in_input(app.update_service(actor, id, change).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(ServicePayload { service: Some(ServiceObject(served.service)), change })
+            Ok((served.service, change))
         };
-        answer_or(ctx, done, current).await
+        changed_or(ctx, wait_for, done, current).await
     }
 
     /// Deletes a service. `IN_USE` while a route, a listener or a mapping names it.
@@ -140,13 +140,10 @@ impl ServiceMutation {
     ) -> Result<DeletePayload> {
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
-            let id = in_input(ServiceId::parse(&input.id, "id"))?;
-            let expected = Some(input.if_revision.into());
-            let change = in_input(app.delete_service(actor, id, expected).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(DeletePayload { deleted_id: Some(input.id), change })
+            let (id, seen) = in_input(input.parse())?;
+            let change = in_input(app.delete_service(actor, id, Some(seen)).await)?;
+            Ok((input.id, change))
         };
-        answer(ctx, done).await
+        changed(ctx, wait_for, done).await
     }
 }

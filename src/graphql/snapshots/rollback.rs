@@ -2,13 +2,13 @@
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 
-use super::super::change::{ChangeObject, WaitForInput};
+use super::super::change::{ChangeObject, ChangePayload, WaitForInput, changed};
 use super::super::in_mode;
 use super::super::parse::in_input;
-use super::super::payload::{answer, payloads};
+use super::super::payload::payloads;
 use super::{SnapshotObject, id};
 use crate::app::{By, Rollback};
-use crate::model::Invalid;
+use crate::model::{Invalid, SnapshotRecord};
 
 #[derive(Default)]
 pub(in super::super) struct SnapshotMutation;
@@ -40,6 +40,14 @@ pub(super) struct RollbackPayload {
 
 payloads!(RollbackPayload.change.user_errors);
 
+impl ChangePayload for RollbackPayload {
+    type Of = SnapshotRecord;
+
+    fn new(snapshot: SnapshotRecord, change: ChangeObject) -> Self {
+        Self { snapshot: Some(SnapshotObject(snapshot)), change }
+    }
+}
+
 #[Object]
 impl SnapshotMutation {
     /// Makes a node group's services, routes, listeners and settings what they were
@@ -57,13 +65,10 @@ impl SnapshotMutation {
     ) -> Result<RollbackPayload> {
         let done = async {
             let (app, actor) = in_mode(ctx, dry_run)?;
-            let wait = WaitForInput::parse(wait_for)?;
             let rollback = in_input(input.parse())?;
-            let (snapshot, change) = in_input(app.rollback(By::User(actor), rollback).await)?;
-            let change = ChangeObject::after(ctx, change, wait).await?;
-            Ok(RollbackPayload { snapshot: Some(SnapshotObject(snapshot)), change })
+            in_input(app.rollback(By::User(actor), rollback).await)
         };
-        answer(ctx, done).await
+        changed(ctx, wait_for, done).await
     }
 }
 
