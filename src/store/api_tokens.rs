@@ -3,8 +3,7 @@
 use chrono::{DateTime, Utc};
 use marchproxy_schema::api_token;
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Set, Unchanged,
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, Set, Unchanged,
 };
 
 use super::rows::Row;
@@ -30,14 +29,11 @@ impl Tx {
 
     /// A user's tokens, or everybody's, in the order of their ids.
     pub async fn api_tokens(&self, user: Option<UserId>, page: Page) -> Result<Vec<ApiToken>> {
-        let mut query = api_token::Entity::find()
-            .filter(api_token::Column::Id.gt(page.after))
-            .order_by_asc(api_token::Column::Id)
-            .limit(page.limit);
+        let mut wanted = api_token::Entity::find();
         if let Some(user) = user {
-            query = query.filter(api_token::Column::UserId.eq(i32::from(user)));
+            wanted = wanted.filter(api_token::Column::UserId.eq(i32::from(user)));
         }
-        query.all(&self.0).await?.into_iter().map(parse).collect()
+        self.page(wanted, api_token::Column::Id, page, parse).await
     }
 
     /// Inserts a token. `AlreadyExists` if its user has one of that name.

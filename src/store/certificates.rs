@@ -9,6 +9,7 @@ use sea_orm::{
 };
 
 use super::labels::labelled;
+use super::lists::in_groups;
 use super::rows::{Row, to_json};
 use super::{Making, Tx, name_taken};
 use crate::error::{Error, Result};
@@ -56,20 +57,17 @@ impl Tx {
         page: impl Into<Labelled>,
     ) -> Result<Vec<Certificate>> {
         let Labelled { page, labels } = page.into();
-        let query = certificate::Entity::find()
+        let wanted = certificate::Entity::find()
             .filter(certificate::Column::NodeGroupId.eq(i32::from(group)))
-            .filter(certificate::Column::Id.gt(page.after))
-            .filter(labelled(certificate::Column::Labels, &labels))
-            .order_by_asc(certificate::Column::Id)
-            .limit(page.limit);
-        query.all(&self.0).await?.into_iter().map(parse).collect()
+            .filter(labelled(certificate::Column::Labels, &labels));
+        self.page(wanted, certificate::Column::Id, page, parse).await
     }
 
     /// The certificates of these ids, in any order.
     pub async fn certificates_by_id(&self, ids: &[CertificateId]) -> Result<Vec<Certificate>> {
-        let query = certificate::Entity::find()
+        let wanted = certificate::Entity::find()
             .filter(certificate::Column::Id.is_in(ids.iter().map(|id| i32::from(*id))));
-        query.all(&self.0).await?.into_iter().map(parse).collect()
+        self.rows(wanted, parse).await
     }
 
     /// A window on the certificates that the filter lets through, the newest first.
@@ -79,14 +77,11 @@ impl Tx {
         window: Window,
     ) -> Result<Vec<Certificate>> {
         let CertificateFilter { group, seen, source_type, before } = filter;
-        let mut wanted = certificate::Entity::find();
-        if let Some(group) = group {
-            wanted = wanted.filter(certificate::Column::NodeGroupId.eq(i32::from(group)));
-        }
-        if let Some(seen) = seen {
-            let seen = seen.iter().map(|id| i32::from(*id));
-            wanted = wanted.filter(certificate::Column::NodeGroupId.is_in(seen));
-        }
+        let mut wanted = certificate::Entity::find().filter(in_groups(
+            certificate::Column::NodeGroupId,
+            group,
+            seen,
+        ));
         if let Some(source_type) = source_type {
             wanted = wanted.filter(certificate::Column::SourceType.eq(source_type));
         }

@@ -2,10 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use marchproxy_schema::invitation;
-use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Set,
-};
+use sea_orm::{ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, Set};
 
 use super::Tx;
 use super::rows::Row;
@@ -17,11 +14,7 @@ const KIND: &str = "invitation";
 impl Tx {
     /// Invitations in the order of their ids, also those that have expired.
     pub async fn invitations(&self, page: Page) -> Result<Vec<Invitation>> {
-        let query = invitation::Entity::find()
-            .filter(invitation::Column::Id.gt(page.after))
-            .order_by_asc(invitation::Column::Id)
-            .limit(page.limit);
-        query.all(&self.0).await?.into_iter().map(parse).collect()
+        self.page(invitation::Entity::find(), invitation::Column::Id, page, parse).await
     }
 
     /// The invitation of this id, or `NotFound`.

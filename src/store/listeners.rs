@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use marchproxy_schema::{listener, route};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Set, Unchanged,
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, Set, Unchanged,
 };
 
 use super::labels::labelled;
@@ -43,28 +42,17 @@ impl Tx {
         page: impl Into<Labelled>,
     ) -> Result<Vec<Listener>> {
         let Labelled { page, labels } = page.into();
-        listener::Entity::find()
+        let wanted = listener::Entity::find()
             .filter(listener::Column::NodeGroupId.eq(i32::from(group)))
-            .filter(listener::Column::Id.gt(page.after))
-            .filter(labelled(listener::Column::Labels, &labels))
-            .order_by_asc(listener::Column::Id)
-            .limit(page.limit)
-            .all(&self.0)
-            .await?
-            .into_iter()
-            .map(parse)
-            .collect()
+            .filter(labelled(listener::Column::Labels, &labels));
+        self.page(wanted, listener::Column::Id, page, parse).await
     }
 
     /// The listeners of these ids, in any order.
     pub async fn listeners_by_id(&self, ids: &[ListenerId]) -> Result<Vec<Listener>> {
-        listener::Entity::find()
-            .filter(listener::Column::Id.is_in(ids.iter().map(|id| i32::from(*id))))
-            .all(&self.0)
-            .await?
-            .into_iter()
-            .map(parse)
-            .collect()
+        let wanted = listener::Entity::find()
+            .filter(listener::Column::Id.is_in(ids.iter().map(|id| i32::from(*id))));
+        self.rows(wanted, parse).await
     }
 
     /// Inserts a listener. `AlreadyExists` if its group has one of that name.

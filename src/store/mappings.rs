@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use marchproxy_schema::mapping;
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, Set, Unchanged,
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, Set, Unchanged,
 };
 
 use super::labels::labelled;
+use super::lists::in_groups;
 use super::rows::{Row, to_json};
 use super::{Making, Tx, name_taken};
 use crate::error::{Error, Result};
@@ -31,17 +31,10 @@ impl Tx {
         page: impl Into<Labelled>,
     ) -> Result<Vec<Mapping>> {
         let Labelled { page, labels } = page.into();
-        mapping::Entity::find()
+        let wanted = mapping::Entity::find()
             .filter(mapping::Column::NodeGroupId.eq(i32::from(group)))
-            .filter(mapping::Column::Id.gt(page.after))
-            .filter(labelled(mapping::Column::Labels, &labels))
-            .order_by_asc(mapping::Column::Id)
-            .limit(page.limit)
-            .all(&self.0)
-            .await?
-            .into_iter()
-            .map(parse)
-            .collect()
+            .filter(labelled(mapping::Column::Labels, &labels));
+        self.page(wanted, mapping::Column::Id, page, parse).await
     }
 
     /// A window on the mappings of a group, or of all groups, as far as they are in
@@ -52,25 +45,12 @@ impl Tx {
         seen: Option<&[NodeGroupId]>,
         window: Window,
     ) -> Result<Listed<Mapping>> {
-        let mut wanted = mapping::Entity::find();
-        if let Some(group) = group {
-            wanted = wanted.filter(mapping::Column::NodeGroupId.eq(i32::from(group)));
-        }
-        if let Some(seen) = seen {
-            let seen = seen.iter().map(|id| i32::from(*id));
-            wanted = wanted.filter(mapping::Column::NodeGroupId.is_in(seen));
-        }
+        let mut wanted =
+            mapping::Entity::find().filter(in_groups(mapping::Column::NodeGroupId, group, seen));
         if window.active_only {
             wanted = wanted.filter(mapping::Column::IsActive.eq(true));
         }
-        let total = wanted.clone().count(&self.0).await?;
-        let rows = wanted
-            .order_by_desc(mapping::Column::Id)
-            .offset(window.skip)
-            .limit(window.limit)
-            .all(&self.0)
-            .await?;
-        Ok(Listed { total, rows: rows.into_iter().map(parse).collect::<Result<_>>()? })
+        self.window(wanted, mapping::Column::Id, window, parse).await
     }
 
     /// Inserts a mapping. `AlreadyExists` if its group has one of that name.
@@ -109,13 +89,9 @@ impl Tx {
 
     /// The mappings of these ids, in any order.
     pub async fn mappings_by_id(&self, ids: &[MappingId]) -> Result<Vec<Mapping>> {
-        mapping::Entity::find()
-            .filter(mapping::Column::Id.is_in(ids.iter().map(|id| i32::from(*id))))
-            .all(&self.0)
-            .await?
-            .into_iter()
-            .map(parse)
-            .collect()
+        let wanted = mapping::Entity::find()
+            .filter(mapping::Column::Id.is_in(ids.iter().map(|id| i32::from(*id))));
+        self.rows(wanted, parse).await
     }
 
     /// Writes what people configured of a mapping.

@@ -23,6 +23,7 @@ mod labels;
 mod legacy;
 mod licences;
 mod listeners;
+mod lists;
 mod mappings;
 mod node_groups;
 mod node_tokens;

@@ -5,7 +5,7 @@ use marchproxy_schema::{certificate, listener, mapping, node_group, route, servi
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, Set, Unchanged,
+    QueryFilter as _, QuerySelect as _, Set, Unchanged,
 };
 
 use super::rows::{Row, to_json};
@@ -31,9 +31,9 @@ impl Tx {
 
     /// The groups of these ids, in any order.
     pub async fn node_groups_by_id(&self, ids: &[NodeGroupId]) -> Result<Vec<NodeGroup>> {
-        let query = node_group::Entity::find()
+        let wanted = node_group::Entity::find()
             .filter(node_group::Column::Id.is_in(ids.iter().map(|id| i32::from(*id))));
-        query.all(&self.0).await?.into_iter().map(parse).collect()
+        self.rows(wanted, parse).await
     }
 
     /// The group of this name.
@@ -50,15 +50,7 @@ impl Tx {
 
     /// Groups in the order of their ids.
     pub async fn node_groups(&self, page: Page) -> Result<Vec<NodeGroup>> {
-        node_group::Entity::find()
-            .filter(node_group::Column::Id.gt(page.after))
-            .order_by_asc(node_group::Column::Id)
-            .limit(page.limit)
-            .all(&self.0)
-            .await?
-            .into_iter()
-            .map(parse)
-            .collect()
+        self.page(node_group::Entity::find(), node_group::Column::Id, page, parse).await
     }
 
     /// How many groups there are.
@@ -72,16 +64,9 @@ impl Tx {
         ids: &[NodeGroupId],
         page: Page,
     ) -> Result<Vec<NodeGroup>> {
-        node_group::Entity::find()
-            .filter(node_group::Column::Id.is_in(ids.iter().copied().map(i32::from)))
-            .filter(node_group::Column::Id.gt(page.after))
-            .order_by_asc(node_group::Column::Id)
-            .limit(page.limit)
-            .all(&self.0)
-            .await?
-            .into_iter()
-            .map(parse)
-            .collect()
+        let wanted = node_group::Entity::find()
+            .filter(node_group::Column::Id.is_in(ids.iter().copied().map(i32::from)));
+        self.page(wanted, node_group::Column::Id, page, parse).await
     }
 
     /// A window on the groups, or on these groups, the newest first.
@@ -98,14 +83,7 @@ impl Tx {
         if window.active_only {
             wanted = wanted.filter(node_group::Column::IsActive.eq(true));
         }
-        let total = wanted.clone().count(&self.0).await?;
-        let rows = wanted
-            .order_by_desc(node_group::Column::Id)
-            .offset(window.skip)
-            .limit(window.limit)
-            .all(&self.0)
-            .await?;
-        Ok(Listed { total, rows: rows.into_iter().map(parse).collect::<Result<_>>()? })
+        self.window(wanted, node_group::Column::Id, window, parse).await
     }
 
     /// Each group's revision.

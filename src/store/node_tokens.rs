@@ -2,10 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use marchproxy_schema::{node_group_key, node_token};
-use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Set,
-};
+use sea_orm::{ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, Set};
 
 use super::rows::Row;
 use super::{Tx, name_taken};
@@ -64,16 +61,9 @@ impl Tx {
 
     /// A group's node tokens in the order of their ids, also those that ended.
     pub async fn node_tokens(&self, group: NodeGroupId, page: Page) -> Result<Vec<NodeToken>> {
-        node_token::Entity::find()
-            .filter(node_token::Column::NodeGroupId.eq(i32::from(group)))
-            .filter(node_token::Column::Id.gt(page.after))
-            .order_by_asc(node_token::Column::Id)
-            .limit(page.limit)
-            .all(&self.0)
-            .await?
-            .into_iter()
-            .map(parse)
-            .collect()
+        let wanted =
+            node_token::Entity::find().filter(node_token::Column::NodeGroupId.eq(i32::from(group)));
+        self.page(wanted, node_token::Column::Id, page, parse).await
     }
 
     /// Inserts a node token. `AlreadyExists` if its group has one of that name.

@@ -11,6 +11,7 @@ use sea_orm::{
 };
 
 use super::Tx;
+use super::lists::in_groups;
 use super::rows::Row;
 use crate::error::{Error, Result};
 use crate::model::{
@@ -29,16 +30,8 @@ impl Tx {
 
     /// A group's proxies in the order of their ids.
     pub async fn proxies(&self, group: NodeGroupId, page: Page) -> Result<Vec<Proxy>> {
-        proxy::Entity::find()
-            .filter(proxy::Column::NodeGroupId.eq(i32::from(group)))
-            .filter(proxy::Column::Id.gt(page.after))
-            .order_by_asc(proxy::Column::Id)
-            .limit(page.limit)
-            .all(&self.0)
-            .await?
-            .into_iter()
-            .map(parse)
-            .collect()
+        let wanted = proxy::Entity::find().filter(proxy::Column::NodeGroupId.eq(i32::from(group)));
+        self.page(wanted, proxy::Column::Id, page, parse).await
     }
 
     /// A window on the proxies of a group, or of all groups, as far as they are in
@@ -49,22 +42,9 @@ impl Tx {
         seen: Option<&[NodeGroupId]>,
         window: Window,
     ) -> Result<Listed<Proxy>> {
-        let mut wanted = proxy::Entity::find();
-        if let Some(group) = group {
-            wanted = wanted.filter(proxy::Column::NodeGroupId.eq(i32::from(group)));
-        }
-        if let Some(seen) = seen {
-            let seen = seen.iter().map(|id| i32::from(*id));
-            wanted = wanted.filter(proxy::Column::NodeGroupId.is_in(seen));
-        }
-        let total = wanted.clone().count(&self.0).await?;
-        let rows = wanted
-            .order_by_desc(proxy::Column::Id)
-            .offset(window.skip)
-            .limit(window.limit)
-            .all(&self.0)
-            .await?;
-        Ok(Listed { total, rows: rows.into_iter().map(parse).collect::<Result<_>>()? })
+        let wanted =
+            proxy::Entity::find().filter(in_groups(proxy::Column::NodeGroupId, group, seen));
+        self.window(wanted, proxy::Column::Id, window, parse).await
     }
 
     /// How many of a group's proxies are not offline.

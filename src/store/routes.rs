@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use marchproxy_schema::{route, route_backend};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Set, Unchanged,
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, Set, Unchanged,
 };
 
 use super::labels::labelled;
@@ -32,28 +31,17 @@ impl Tx {
         page: impl Into<Labelled>,
     ) -> Result<Vec<Route>> {
         let Labelled { page, labels } = page.into();
-        route::Entity::find()
+        let wanted = route::Entity::find()
             .filter(route::Column::NodeGroupId.eq(i32::from(group)))
-            .filter(route::Column::Id.gt(page.after))
-            .filter(labelled(route::Column::Labels, &labels))
-            .order_by_asc(route::Column::Id)
-            .limit(page.limit)
-            .all(&self.0)
-            .await?
-            .into_iter()
-            .map(parse)
-            .collect()
+            .filter(labelled(route::Column::Labels, &labels));
+        self.page(wanted, route::Column::Id, page, parse).await
     }
 
     /// The routes of these ids, in any order.
     pub async fn routes_by_id(&self, ids: &[RouteId]) -> Result<Vec<Route>> {
-        route::Entity::find()
-            .filter(route::Column::Id.is_in(ids.iter().map(|id| i32::from(*id))))
-            .all(&self.0)
-            .await?
-            .into_iter()
-            .map(parse)
-            .collect()
+        let wanted = route::Entity::find()
+            .filter(route::Column::Id.is_in(ids.iter().map(|id| i32::from(*id))));
+        self.rows(wanted, parse).await
     }
 
     /// Inserts a route. `AlreadyExists` if its group has one of that name.

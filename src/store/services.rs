@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use marchproxy_schema::{listener, route, route_backend, service};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, Set, Unchanged,
+    ActiveModelTrait as _, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, Set,
+    Unchanged,
 };
 
 use super::labels::labelled;
@@ -34,17 +34,10 @@ impl Tx {
         page: impl Into<Labelled>,
     ) -> Result<Vec<Service>> {
         let Labelled { page, labels } = page.into();
-        service::Entity::find()
+        let wanted = service::Entity::find()
             .filter(service::Column::NodeGroupId.eq(i32::from(group)))
-            .filter(service::Column::Id.gt(page.after))
-            .filter(labelled(service::Column::Labels, &labels))
-            .order_by_asc(service::Column::Id)
-            .limit(page.limit)
-            .all(&self.0)
-            .await?
-            .into_iter()
-            .map(parse)
-            .collect()
+            .filter(labelled(service::Column::Labels, &labels));
+        self.page(wanted, service::Column::Id, page, parse).await
     }
 
     /// A window on the services of a group, or of all groups, the newest first.
@@ -71,25 +64,14 @@ impl Tx {
         if window.active_only {
             wanted = wanted.filter(service::Column::IsActive.eq(true));
         }
-        let total = wanted.clone().count(&self.0).await?;
-        let rows = wanted
-            .order_by_desc(service::Column::Id)
-            .offset(window.skip)
-            .limit(window.limit)
-            .all(&self.0)
-            .await?;
-        Ok(Listed { total, rows: rows.into_iter().map(parse).collect::<Result<_>>()? })
+        self.window(wanted, service::Column::Id, window, parse).await
     }
 
     /// The services of these ids, in any order.
     pub async fn services_by_id(&self, ids: &[ServiceId]) -> Result<Vec<Service>> {
-        service::Entity::find()
-            .filter(service::Column::Id.is_in(ids.iter().map(|id| i32::from(*id))))
-            .all(&self.0)
-            .await?
-            .into_iter()
-            .map(parse)
-            .collect()
+        let wanted = service::Entity::find()
+            .filter(service::Column::Id.is_in(ids.iter().map(|id| i32::from(*id))));
+        self.rows(wanted, parse).await
     }
 
     /// Inserts a service. `AlreadyExists` if its group has one of that name.

@@ -47,11 +47,7 @@ impl Tx {
 
     /// Users in the order of their ids.
     pub async fn users(&self, only_active: bool, page: Page) -> Result<Vec<User>> {
-        let query = filtered(only_active)
-            .filter(user::Column::Id.gt(page.after))
-            .order_by_asc(user::Column::Id)
-            .limit(page.limit);
-        query.all(&self.0).await?.into_iter().map(parse).collect()
+        self.page(filtered(only_active), user::Column::Id, page, parse).await
     }
 
     /// Users, the newest first, `limit` after the first `skip`; and how many there are.
