@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
-use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::forgetting::keep_forgetting;
 use super::{App, events, now};
 use crate::auth::{Actor, Operation, Origin, Scope};
 use crate::error::{Error, Result};
@@ -120,22 +120,8 @@ impl App {
 
     /// Forgets entries that are older than this, now and every hour, until `stop`.
     pub async fn keep_audit(&self, age: TimeDelta, stop: CancellationToken) {
-        let mut tick = time::interval(HOUR);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let keep = async {
-            loop {
-                tick.tick().await;
-                match self.forget_audit(now() - age).await {
-                    Ok(0) => {}
-                    Ok(forgotten) => tracing::info!(forgotten, "forgot old audit entries"),
-                    Err(e) => {
-                        let error = &e as &dyn std::error::Error;
-                        tracing::error!(error, "cannot forget old audit entries");
-                    }
-                }
-            }
-        };
-        stop.run_until_cancelled(keep).await;
+        let forget = || self.forget_audit(now() - age);
+        keep_forgetting("audit entries", HOUR, forget, stop).await;
     }
 
     /// Forgets the entries of before `end`, a batch at a time, so that no transaction

@@ -9,6 +9,7 @@ use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::audit::About;
+use super::forgetting::keep_forgetting;
 use super::{App, now};
 use crate::auth::{Actor, Operation, Scope};
 use crate::error::{Error, Result};
@@ -151,22 +152,8 @@ impl App {
 
     /// Forgets events that are not to be kept any more, now and every minute, until `stop`.
     pub async fn keep_events(&self, retention: EventRetention, stop: CancellationToken) {
-        let mut tick = time::interval(FORGET);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let keep = async {
-            loop {
-                tick.tick().await;
-                match self.forget_events(retention).await {
-                    Ok(0) => {}
-                    Ok(forgotten) => tracing::info!(forgotten, "forgot old events"),
-                    Err(e) => {
-                        let error = &e as &dyn std::error::Error;
-                        tracing::error!(error, "cannot forget old events");
-                    }
-                }
-            }
-        };
-        stop.run_until_cancelled(keep).await;
+        let forget = || self.forget_events(retention);
+        keep_forgetting("events", FORGET, forget, stop).await;
     }
 
     /// Forgets what is not to be kept, a batch at a time, so that no transaction holds

@@ -18,6 +18,7 @@ mod content;
 mod dry_run;
 mod edit;
 mod events;
+mod forgetting;
 mod health;
 #[cfg(test)]
 mod history_tests;
