@@ -11,10 +11,11 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::forgetting::keep_forgetting;
+use super::shown::{About, Shown};
 use super::{App, events, now};
 use crate::auth::{Actor, Operation, Origin, Scope};
 use crate::error::{Error, Result};
-use crate::model::{AuditEntry, AuditFilter, NewAuditEntry, NodeGroupId, UserId};
+use crate::model::{AuditEntry, AuditFilter, NewAuditEntry};
 use crate::store::Tx;
 
 /// How often it is looked what is too old.
@@ -42,32 +43,6 @@ pub(super) struct Note {
     before: Option<Value>,
     after: Option<Value>,
     about: About,
-}
-
-/// Whom something concerns.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct About {
-    /// The node group that it is, or is in.
-    pub(super) group: Option<NodeGroupId>,
-    /// The user that it is, or belongs to.
-    pub(super) owner: Option<UserId>,
-}
-
-/// A thing that the audit log shows as it was and is.
-pub(super) trait Shown {
-    /// What such things are called.
-    const NOUN: &'static str;
-
-    /// Which one it is.
-    fn id(&self) -> String;
-
-    /// It, without what is secret.
-    fn shown(&self) -> Value;
-
-    /// Whom it concerns.
-    fn about(&self) -> About {
-        About::default()
-    }
 }
 
 impl Note {

@@ -8,8 +8,8 @@ use futures_util::stream::{BoxStream, StreamExt as _};
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::audit::About;
 use super::forgetting::keep_forgetting;
+use super::shown::About;
 use super::{App, now};
 use crate::auth::{Actor, Operation, Scope};
 use crate::error::{Error, Result};

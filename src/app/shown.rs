@@ -1,12 +1,38 @@
-//! How things look in the audit log.
+//! How things look in the audit log, and whom they concern.
 
 use serde_json::{Value, json};
 
-use super::audit::{About, Shown};
 use crate::model::{
     ApiToken, Certificate, Email, GroupAssignment, Invitation, Listener, ListenerProtocol, Mapping,
-    NodeGroup, NodeToken, PersonName, Proxy, Route, Service, ServiceAssignment, User,
+    NodeGroup, NodeGroupId, NodeToken, PersonName, Proxy, Route, Service, ServiceAssignment, User,
+    UserId,
 };
+
+/// Whom something concerns.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct About {
+    /// The node group that it is, or is in.
+    pub(super) group: Option<NodeGroupId>,
+    /// The user that it is, or belongs to.
+    pub(super) owner: Option<UserId>,
+}
+
+/// A thing that the audit log shows as it was and is.
+pub(super) trait Shown {
+    /// What such things are called.
+    const NOUN: &'static str;
+
+    /// Which one it is.
+    fn id(&self) -> String;
+
+    /// It, without what is secret.
+    fn shown(&self) -> Value;
+
+    /// Whom it concerns.
+    fn about(&self) -> About {
+        About::default()
+    }
+}
 
 impl Shown for User {
     const NOUN: &'static str = "user";
