@@ -22,6 +22,11 @@ const AWAY_SQLITE: [i32; 5] = [5, 6, 10, 13, 14];
 /// PostgreSQL takes no NUL in a text.
 const NUL: [&str; 2] = ["22021", "22P05"];
 
+/// What is said of a database that does not answer: it is away.
+pub(super) fn late() -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal("the database does not answer in time".to_owned()))
+}
+
 impl From<DbErr> for Error {
     /// The one place where a database's error becomes ours.
     ///

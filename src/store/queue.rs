@@ -11,7 +11,7 @@ use sea_orm::{DatabaseConnection, DbErr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, interval};
 
-use super::transaction::late;
+use super::failure::late;
 
 /// How long to wait in a queue.
 struct Patience {

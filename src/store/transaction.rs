@@ -6,12 +6,13 @@ use prometheus::HistogramTimer;
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    ExecResult, IsolationLevel, QueryResult, RuntimeErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ExecResult, IsolationLevel, QueryResult, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::failure::late;
 use super::queue::{Pulse, Queue};
 use crate::error::Result;
 use crate::metrics;
@@ -142,10 +143,6 @@ impl Bounded {
 #[expect(clippy::disallowed_methods, reason = "migrations are not ours to bound")]
 pub(super) async fn begin_migration(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     db.begin().await
-}
-
-pub(super) fn late() -> DbErr {
-    DbErr::Conn(RuntimeErr::Internal("the database does not answer in time".to_owned()))
 }
 
 #[async_trait]
