@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::extract::Echo;
+use super::echo::Echo;
 use crate::error::Error;
 use crate::model::{Invalid, Licence};
 

@@ -1,7 +1,6 @@
 //! Requests into what handlers take, and 422 for those that cannot be read.
 
 use std::fmt::Display;
-use std::sync::{Arc, OnceLock};
 
 use axum::Extension;
 use axum::body::Bytes;
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
+use super::echo::Echo;
 use super::error::{Failure, Problem, Result};
 use crate::app::{App, Authenticated};
 use crate::auth::{Actor, Edge, Origin};
@@ -37,17 +37,6 @@ pub(in crate::rest) struct Query<T>(pub(in crate::rest) T);
 
 /// Who asks, by `Authorization: Bearer <token>`. Without one it is 401.
 pub(in crate::rest) struct Signed(pub(in crate::rest) Actor);
-
-/// The body of a request, kept for the answer that says what is wrong in it.
-#[derive(Clone, Default)]
-pub(in crate::rest) struct Echo(Arc<OnceLock<Value>>);
-
-impl Echo {
-    /// The body, if it was JSON.
-    pub(in crate::rest) fn sent(&self) -> Option<&Value> {
-        self.0.get()
-    }
-}
 
 // === impl Json ===
 
@@ -90,7 +79,7 @@ async fn body<T: DeserializeOwned, S: Send + Sync>(
         read("body", &body, &body)
     };
     if let Some(echo) = echo {
-        echo.0.set(body).ok(); // read twice it would be the same
+        echo.keep(body);
     }
     read
 }

@@ -8,6 +8,7 @@
 #![expect(unused_qualifications, reason = "utoipa writes them")]
 
 mod compat;
+mod echo;
 pub mod error;
 mod extract;
 mod input;
