@@ -1,5 +1,6 @@
 //! Real PostgreSQL servers, of the package that the machine has.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -76,30 +77,13 @@ impl Postgres {
     async fn connect(&self, database: &str) -> PgConnection {
         PgConnection::connect(&format!("{}/{database}", self.0.url())).await.unwrap()
     }
+}
 
-    /// Stops the server: connections break, and none can be made.
-    pub(crate) async fn stop(&self) {
-        self.0.tell("stop").await;
-    }
+impl Deref for Postgres {
+    type Target = Scripted;
 
-    /// Kills all of it (SIGKILL), as a crash would.
-    pub(crate) async fn kill(&self) {
-        self.0.tell("kill").await;
-    }
-
-    /// Starts it again, with what it had.
-    pub(crate) async fn start_again(&self) {
-        self.0.tell("start").await;
-    }
-
-    /// Has the server not answer, and keep what is connected.
-    pub(crate) async fn freeze(&self) {
-        self.0.tell("freeze").await;
-    }
-
-    /// Has it go on.
-    pub(crate) async fn thaw(&self) {
-        self.0.tell("thaw").await;
+    fn deref(&self) -> &Scripted {
+        &self.0
     }
 }
 

@@ -12,7 +12,7 @@ use super::free_port;
 
 /// A server of a script, on a loopback port of its own.
 #[derive(Clone)]
-pub(super) struct Scripted {
+pub(crate) struct Scripted {
     url: String,
     ends: Arc<Mutex<Ends>>,
 }
@@ -45,8 +45,33 @@ impl Scripted {
         &self.url
     }
 
-    /// Has the server `stop`, `kill`, `start`, `freeze` or `thaw`; returns when it has.
-    pub(super) async fn tell(&self, word: &'static str) {
+    /// Stops the server: connections break, and none can be made.
+    pub(crate) async fn stop(&self) {
+        self.tell("stop").await;
+    }
+
+    /// Kills all of it (SIGKILL), as a crash would.
+    pub(crate) async fn kill(&self) {
+        self.tell("kill").await;
+    }
+
+    /// Starts it again on the same port, with what it had.
+    pub(crate) async fn start_again(&self) {
+        self.tell("start").await;
+    }
+
+    /// Has the server not answer, and keep what is connected.
+    pub(crate) async fn freeze(&self) {
+        self.tell("freeze").await;
+    }
+
+    /// Has it go on.
+    pub(crate) async fn thaw(&self) {
+        self.tell("thaw").await;
+    }
+
+    /// Has the server do this; returns when it has.
+    async fn tell(&self, word: &'static str) {
         let ends = Arc::clone(&self.ends);
         let tell = move || {
             let mut ends = ends.lock();
