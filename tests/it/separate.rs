@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::seed_readme::BOOTSTRAP;
 use crate::support::{
     Envoy, Https, Plane, Protocol, TakenPort, Traffic, Upstream, eventually, free_port,
 };
@@ -15,37 +16,6 @@ in_both_protocols! {
     an_envoy_with_listeners_alone_serves_what_it_is_asked_for,
     a_tcp_listener_finds_its_service_over_separate_sources,
 }
-
-/// The bootstrap that people find in the README of the first MarchProxy, with
-/// nothing changed but the address. It says no version of xDS, no timeout, and
-/// no sources but that of listeners.
-const NEWCOMERS: &str = r#"
-node:
-  id: "cluster-1"
-
-dynamic_resources:
-  lds_config:
-    api_config_source:
-      api_type: GRPC
-      grpc_services:
-        - envoy_grpc:
-            cluster_name: xds_cluster
-
-static_resources:
-  clusters:
-    - name: xds_cluster
-      type: STRICT_DNS
-      load_assignment:
-        cluster_name: xds_cluster
-        endpoints:
-          - lb_endpoints:
-              - endpoint:
-                  address:
-                    socket_address:
-                      address: 127.0.0.1
-                      port_value: 18000
-      http2_protocol_options: {}
-"#;
 
 /// Waits for every Envoy, as long as a slow machine needs.
 fn all() -> Value {
@@ -198,12 +168,14 @@ async fn an_envoy_with_listeners_alone_serves_what_it_is_asked_for(protocol: Pro
     assert!(envoy.stat("cluster_manager.odcds.update_success").await > 0);
 }
 
+/// With the bootstrap that people find in the README of the first MarchProxy.
 #[tokio::test]
 async fn a_newcomers_envoy_serves_what_it_is_asked_for() {
     let plane = Plane::start().await;
     let (one, two) = (Upstream::start("one").await, Upstream::start("two").await);
     let id = plane.create_service("early", one.port()).await;
-    let bootstrap = NEWCOMERS.replace("18000", &plane.xds_port().to_string());
+    let bootstrap = BOOTSTRAP.replace("api-server", "127.0.0.1");
+    let bootstrap = bootstrap.replace("18000", &plane.xds_port().to_string());
     let _envoy = Envoy::start_from(&plane, &bootstrap, &["--service-cluster", "newcomers"]);
     plane.wait_for_node("cluster-1").await;
     serves_on_demand(&plane, &id, &two).await;

@@ -18,6 +18,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
+pub(crate) use self::walk::BOOTSTRAP;
 use crate::support::{Postgres, installed};
 
 /// How the walk is told that it is one, and whether in a network of its own.

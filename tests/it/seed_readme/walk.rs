@@ -16,8 +16,9 @@ const BASE: &str = "http://localhost:8000";
 const INTERNAL: &str = "http://localhost:19000";
 const PASSWORD: &str = "not in the document";
 
-/// *Envoy Integration*, with nothing changed.
-const BOOTSTRAP: &str = r#"# Envoy bootstrap.yaml
+/// *Envoy Integration*, with nothing changed. It says no version of xDS, no timeout, and
+/// no sources but that of listeners.
+pub(crate) const BOOTSTRAP: &str = r#"# Envoy bootstrap.yaml
 node:
   id: "cluster-1"
 
