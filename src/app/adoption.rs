@@ -81,16 +81,6 @@ impl From<Tally> for Answers {
 impl From<FirstRefusal> for KeptRefusal {
     fn from(first: FirstRefusal) -> Self {
         let FirstRefusal { node, refusal } = first;
-        let texts = |names: &[std::sync::Arc<str>]| names.iter().map(ToString::to_string).collect();
-        Self {
-            node,
-            resource_type: refusal.resource_type.to_string(),
-            version: refusal.version.to_string(),
-            code: refusal.code,
-            message: refusal.message.clone(),
-            resources: texts(&refusal.resources),
-            culprits: texts(&refusal.culprits),
-            at: refusal.at,
-        }
+        Self { node, nack: refusal.kept(usize::MAX), at: refusal.at }
     }
 }

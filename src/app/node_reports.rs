@@ -65,18 +65,10 @@ impl NodeReports {
             Cause::Disconnected => Happening::NodeDisconnected(report()),
             Cause::Nacked(_) => {
                 let Some(refusal) = &node.last_refusal else { return };
-                let names = |names: &[Arc<str>]| {
-                    names.iter().take(NAMES).map(ToString::to_string).collect()
-                };
                 Happening::NodeNacked(NackReport {
                     node: report(),
-                    resource_type: refusal.resource_type.to_string(),
-                    version: refusal.version.to_string(),
+                    nack: refusal.kept(NAMES),
                     revision: refusal.revision,
-                    code: refusal.code,
-                    message: refusal.message.clone(),
-                    resources: names(&refusal.resources),
-                    culprits: names(&refusal.culprits),
                 })
             }
             Cause::Acked(_) | Cause::Settled => {

@@ -21,10 +21,9 @@ use crate::error::Error;
 use crate::events::Told;
 use crate::model::{
     ApiTokenId, CertificateId, ChangeKind, Event, EventCursor, EventFilter, EventKind, EventOrder,
-    Happening, Invalid, InvitationId, ListenerId, MappingId, NackReport, NodeGroupId, NodeReport,
+    Happening, Invalid, InvitationId, ListenerId, MappingId, NewEvent, NodeGroupId, NodeReport,
     NodeTokenId, ProxyId, ResetReason, ResourceChange, RouteId, ServiceId, SnapshotNews, UserId,
 };
-use crate::nodes::Refusal;
 
 #[derive(Default)]
 pub(super) struct EventQuery;
@@ -314,9 +313,9 @@ impl EventObject {
 
     /// What the proxy has refused.
     async fn nack(&self) -> Option<RefusalObject> {
-        let Happening::NodeNacked(nack) = &self.0.told.happening else { return None };
-        let refusal = Arc::new(refusal(nack, &self.0)?);
-        Some(RefusalObject::new(self.0.told.group?, refusal))
+        let NewEvent { happening, group, at, .. } = &self.0.told;
+        let Happening::NodeNacked(report) = happening else { return None };
+        RefusalObject::kept((*group)?, report.revision, report.nack.clone(), *at)
     }
 
     /// How many reports of proxies could not be kept.
@@ -441,20 +440,6 @@ impl NodeReportObject<'_> {
         let (app, actor) = app_and_actor(ctx)?;
         Ok(app.reported_node(actor, self.0)?.map(XdsNodeObject))
     }
-}
-
-fn refusal(nack: &NackReport, event: &Event) -> Option<Refusal> {
-    let names = |names: &[String]| names.iter().map(|name| name.as_str().into()).collect();
-    Some(Refusal {
-        resource_type: resource_type(&nack.resource_type)?,
-        version: nack.version.as_str().into(),
-        revision: nack.revision,
-        code: nack.code,
-        message: nack.message.clone(),
-        resources: names(&nack.resources),
-        culprits: names(&nack.culprits),
-        at: event.told.at,
-    })
 }
 
 /// The global id of what was changed.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Object, Result, SimpleObject};
+use chrono::{DateTime, Utc};
 
 use super::loaders;
 use super::node::NodeObject;
@@ -10,7 +11,7 @@ use super::scalars::Time;
 use super::xds_nodes::{XdsTypeEnum, resource_type};
 use crate::compile::blame::{self, Owner};
 use crate::error::Error;
-use crate::model::{KeptRefusal, NodeGroupId, Revision};
+use crate::model::{KeptRefusal, Nack, NodeGroupId, Revision};
 use crate::nodes::Refusal;
 
 /// A response that a proxy refused.
@@ -48,23 +49,34 @@ impl RefusalObject {
     pub(super) fn new(group: NodeGroupId, refusal: Arc<Refusal>) -> Self {
         Self { refusal, group }
     }
+
+    /// What is kept of a refusal at `revision` of `group`; none if the type is unknown.
+    pub(super) fn kept(
+        group: NodeGroupId,
+        revision: Revision,
+        nack: Nack,
+        at: DateTime<Utc>,
+    ) -> Option<Self> {
+        let names = |names: Vec<String>| names.into_iter().map(Into::into).collect();
+        let refusal = Refusal {
+            resource_type: resource_type(&nack.resource_type)?,
+            version: nack.version.into(),
+            revision,
+            code: nack.code,
+            message: nack.message,
+            resources: names(nack.resources),
+            culprits: names(nack.culprits),
+            at,
+        };
+        Some(Self::new(group, Arc::new(refusal)))
+    }
 }
 
 impl FirstNackObject {
     /// What history keeps of a refusal at `revision` of `group`.
     pub(super) fn new(group: NodeGroupId, revision: Revision, kept: KeptRefusal) -> Option<Self> {
-        let texts = |names: Vec<String>| names.into_iter().map(Into::into).collect();
-        let refusal = Refusal {
-            resource_type: resource_type(&kept.resource_type)?,
-            version: kept.version.into(),
-            revision,
-            code: kept.code,
-            message: kept.message,
-            resources: texts(kept.resources),
-            culprits: texts(kept.culprits),
-            at: kept.at,
-        };
-        Some(Self { node_id: kept.node, nack: RefusalObject::new(group, Arc::new(refusal)) })
+        let KeptRefusal { node, nack, at } = kept;
+        Some(Self { node_id: node, nack: RefusalObject::kept(group, revision, nack, at)? })
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{NodeGroupId, Revision, SnapshotId, TypeRecord, UserId};
+use super::{Nack, NodeGroupId, Revision, SnapshotId, TypeRecord, UserId};
 
 /// A place in a log: right after the event of this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,20 +171,11 @@ pub struct NodeReport {
 pub struct NackReport {
     /// Which proxy.
     pub node: NodeReport,
-    /// The name of the type that it was of.
-    pub resource_type: String,
-    /// The version that was refused.
-    pub version: String,
+    /// What it has refused, with the first hundred names of each list.
+    #[serde(flatten)]
+    pub nack: Nack,
     /// The revision that it was compiled from.
     pub revision: Revision,
-    /// The proxy's status code.
-    pub code: i32,
-    /// The proxy's own words.
-    pub message: String,
-    /// The resources in the refused response; the first hundred.
-    pub resources: Vec<String>,
-    /// Those of them that the proxy's words name; the first hundred.
-    pub culprits: Vec<String>,
 }
 
 /// Which events to read; what is left out does not matter.

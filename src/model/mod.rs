@@ -26,6 +26,7 @@ mod labels;
 mod licence;
 mod listener;
 mod mapping;
+mod nack;
 mod name;
 mod net;
 mod node_group;
@@ -80,6 +81,7 @@ pub use listener::{Listener, ListenerChange, ListenerProtocol, ListenerSpec};
 pub use mapping::{
     Mapping, MappingChange, MappingProtocol, MappingSpec, PortRange, PortRangeError, Services,
 };
+pub use nack::Nack;
 pub use name::{Name, NameError};
 pub use net::{Host, HostError, HostPattern, Port, PortError};
 pub use node_group::{

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{NodeGroupId, Revision, SnapshotId, UserId};
+use super::{Nack, NodeGroupId, Revision, SnapshotId, UserId};
 
 /// One snapshot as history keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,18 +46,9 @@ pub struct Answers {
 pub struct KeptRefusal {
     /// What the proxy calls itself.
     pub node: String,
-    /// The type of what it refused, by its name.
-    pub resource_type: String,
-    /// The version that it refused.
-    pub version: String,
-    /// Its status code; not a stable one.
-    pub code: i32,
-    /// Its own words.
-    pub message: String,
-    /// The resources in the refused response.
-    pub resources: Vec<String>,
-    /// Those that its words name.
-    pub culprits: Vec<String>,
+    /// What it refused.
+    #[serde(flatten)]
+    pub nack: Nack,
     /// When.
     pub at: DateTime<Utc>,
 }

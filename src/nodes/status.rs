@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use marchproxy_xds::{Protocol, ResourceType};
 
-use crate::model::{NodeGroupId, Revision};
+use crate::model::{Nack, NodeGroupId, Revision};
 
 /// Names a node within this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,6 +100,21 @@ pub struct Refusal {
     pub culprits: Vec<Arc<str>>,
     /// When.
     pub at: DateTime<Utc>,
+}
+
+impl Refusal {
+    /// As it is kept, with the first `most` names of each list.
+    pub fn kept(&self, most: usize) -> Nack {
+        let names = |names: &[Arc<str>]| names.iter().take(most).map(ToString::to_string).collect();
+        Nack {
+            resource_type: self.resource_type.to_string(),
+            version: self.version.to_string(),
+            code: self.code,
+            message: self.message.clone(),
+            resources: names(&self.resources),
+            culprits: names(&self.culprits),
+        }
+    }
 }
 
 /// A revision at which nothing was left to do for a node.
