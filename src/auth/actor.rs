@@ -62,6 +62,8 @@ pub enum Edge {
     Internal,
     /// None: the control plane does it by itself.
     Background,
+    /// None: somebody ran the program with another command than `serve`.
+    Command,
 }
 
 /// What an API token takes away from its user's rights.
@@ -231,6 +233,7 @@ impl Edge {
             Self::Rest => "rest",
             Self::Internal => "internal",
             Self::Background => "background",
+            Self::Command => "command",
         }
     }
 }

@@ -94,12 +94,13 @@ impl AuditEntryObject {
         self.0.done.username.as_deref()
     }
 
-    /// What they were known by: `session`, `API token 7`.
+    /// What they were known by: `session`, `API token 7`; `import` if they ran that command.
     async fn via(&self) -> Option<&str> {
         self.0.done.via.as_deref()
     }
 
-    /// The edge that it came over: `graphql`, `rest`.
+    /// The edge that it came over: `graphql`, `rest`, `internal`; or `background` if the
+    /// control plane did it by itself, `command` if a command of its program did.
     async fn edge(&self) -> Option<&str> {
         self.0.done.edge.as_deref()
     }

@@ -130,6 +130,22 @@ async fn goes_on(database: String, has_mappings: bool) {
     let (_, certificates) = plane.rest("GET", "/api/v1/certificates", Value::Null).await;
     assert_eq!(certificates.as_array().unwrap().len(), 1, "{certificates}");
 
+    // The audit log says what was done, before anybody signed in.
+    let query = "{ auditEntries(first: 200) { nodes {
+        operation via edge username summary after noun } } }";
+    let entries = plane.ask(query, json!({})).await.data()["auditEntries"]["nodes"].clone();
+    let first = entries.as_array().unwrap().last().unwrap();
+    let mappings = i32::from(has_mappings);
+    let after = json!({ "users": 3, "clusters": 2, "services": 2, "mappings": mappings,
+        "proxies": 1, "certificates": 1, "cluster assignments": 1, "service assignments": 0 });
+    assert_eq!(first["operation"], "Import", "{entries}");
+    assert_eq!((&first["via"], &first["edge"]), (&json!("import"), &json!("command")));
+    assert_eq!((&first["username"], &first["noun"]), (&Value::Null, &Value::Null));
+    assert_eq!(first["after"], after);
+    let summary = first["summary"].as_str().unwrap();
+    assert!(summary.starts_with("imported 3 users, 2 clusters, 2 services, "), "{summary}");
+    assert!(!summary.contains(" 0 service assignments"), "{summary}");
+
     // A token of before, which names its user by number alone.
     let exp = chrono::Utc::now().timestamp() + 600;
     let claims = json!({ "sub": "7", "type": "access", "exp": exp });

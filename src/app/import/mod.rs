@@ -12,13 +12,14 @@ mod report;
 mod rows;
 
 use secrecy::SecretString;
+use serde_json::Value;
 
 use super::{Retention, now, record, second_factor, setup};
-use crate::auth::{Sealer, ServiceSecret, TotpSecret};
+use crate::auth::{Edge, Sealer, ServiceSecret, TotpSecret};
 use crate::error::{Error, Result};
 use crate::model::{
-    CertificateId, CertificateSpec, GroupAssignment, KeyPair, Mapping, NodeGroup, Proxy,
-    SecondFactor, SecretAuth, Service, ServiceAssignment, TokenHash, User, UserId,
+    CertificateId, CertificateSpec, GroupAssignment, KeyPair, Mapping, NewAuditEntry, NodeGroup,
+    Proxy, SecondFactor, SecretAuth, Service, ServiceAssignment, TokenHash, User, UserId,
 };
 use crate::store::{KeptPair, KeptSecret, LegacyRows, Store};
 
@@ -106,6 +107,21 @@ impl Import {
             tx.bump_revision(group.id).await?;
             record(&tx, group.id, "imported".to_owned(), None, now, retention, sealer).await?;
         }
+        tx.insert_audit_entry(noted(&self.report), now).await?;
         tx.commit().await
+    }
+}
+
+/// What the audit log keeps of an import. Who ran the command is known to their
+/// machine alone.
+fn noted(report: &ImportReport) -> NewAuditEntry {
+    let taken = report.taken.iter().map(|(noun, count)| ((*noun).to_owned(), (*count).into()));
+    NewAuditEntry {
+        via: Some("import".to_owned()),
+        edge: Some(Edge::Command.as_str().to_owned()),
+        operation: "Import".to_owned(),
+        summary: report.summary(),
+        after: Some(Value::Object(taken.collect())),
+        ..NewAuditEntry::default()
     }
 }

@@ -24,6 +24,14 @@ pub struct Remark {
 }
 
 impl ImportReport {
+    /// It in a line: how many of each noun there are, and how much is left out.
+    pub(super) fn summary(&self) -> String {
+        let taken = self.taken.iter().filter(|(_, count)| *count > 0);
+        let taken: Vec<_> = taken.map(|(noun, count)| format!("{count} {noun}")).collect();
+        let taken = if taken.is_empty() { "nothing".to_owned() } else { taken.join(", ") };
+        format!("imported {taken}; left out: {}", self.left_out.len())
+    }
+
     pub(super) fn leave_out(&mut self, what: String, why: impl fmt::Display) {
         self.left_out.push(Remark { what, why: why.to_string() });
     }
