@@ -34,7 +34,8 @@ pub fn init(config: &LogConfig) -> anyhow::Result<Telemetry> {
         LogFormat::Text => logs.boxed(),
         LogFormat::Json => logs.json().flatten_event(true).boxed(),
     };
-    let provider = config.otel_exporter_otlp_endpoint.as_deref().map(provider).transpose()?;
+    let collector = config.otel_exporter_otlp_endpoint.as_deref().filter(|url| !url.is_empty());
+    let provider = collector.map(provider).transpose()?;
     let spans = provider.as_ref().map(|provider| {
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer(SERVICE));
         layer.with_filter(EnvFilter::new(TRACED))

@@ -8,6 +8,7 @@ mod serve;
 mod xds_server;
 
 use std::io::{self, Write as _};
+use std::num::{IntErrorKind, ParseIntError};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -18,7 +19,12 @@ use crate::{graphql, rest};
 
 /// A control plane for Envoy that shows every change land.
 #[derive(Debug, Parser)]
-#[command(name = "marchproxy", version)]
+#[command(
+    name = "marchproxy",
+    version,
+    after_help = "`marchproxy xds-server -help` tells what `serve` takes in the place of the first \
+                  MarchProxy's xDS server."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -95,13 +101,28 @@ fn named(error: clap::Error) -> clap::Error {
     let found = serve.get_arguments().find(|a| a.get_long() == flag.strip_prefix("--"));
     let variable = found.and_then(|a| a.get_env()?.to_str());
     let reason = match (std::error::Error::source(&error), error.get(ContextKind::ValidValue)) {
-        (Some(reason), _) => reason.to_string(),
+        (Some(reason), _) => worded(reason),
+        // That is how an empty value of a text is refused.
+        (None, Some(ContextValue::Strings(values))) if values.is_empty() => {
+            "must not be empty".to_owned()
+        }
         (None, Some(ContextValue::Strings(values))) => format!("must be {}", values.join(" or ")),
         (None, _) => return error,
     };
     let Some(variable) = variable else { return error };
-    let text = format!("{variable} ({flag}): {reason}");
-    command.error(error.kind(), text)
+    clap::Error::raw(error.kind(), format!("{variable} ({flag}): {reason}\n"))
+}
+
+/// A reason, in words of those who set things. Rust's numbers have others.
+fn worded(reason: &(dyn std::error::Error + 'static)) -> String {
+    match reason.downcast_ref::<ParseIntError>().map(ParseIntError::kind) {
+        None => reason.to_string(),
+        Some(IntErrorKind::Zero) => "must not be 0".to_owned(),
+        Some(IntErrorKind::PosOverflow) => "is too large".to_owned(),
+        Some(IntErrorKind::Empty | IntErrorKind::InvalidDigit | IntErrorKind::NegOverflow | _) => {
+            "must be a whole number".to_owned()
+        }
+    }
 }
 
 /// Writes to standard output what a command was run for.

@@ -15,6 +15,7 @@ mod xds;
 
 use std::num::NonZeroUsize;
 
+use anyhow::Context as _;
 use clap::Args;
 
 use crate::model::Port;
@@ -67,5 +68,5 @@ pub struct ServeConfig {
 
 /// Parses a port that may not be 0.
 pub fn port(port: &str) -> anyhow::Result<Port> {
-    Ok(Port::try_from(port.parse::<i32>()?)?)
+    Ok(Port::try_from(port.parse::<i32>().context("must be a whole number")?)?)
 }

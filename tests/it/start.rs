@@ -128,8 +128,9 @@ fn a_bad_value_is_refused_by_its_name() {
     let table: &[(&[(&str, &str)], &str)] = &[
         (&[("PORT", "0")], "PORT (--port): "),
         (&[("PORT", "65536")], "PORT (--port): "),
-        (&[("PORT", "http")], "PORT (--port): "),
-        (&[("WORKERS", "0")], "WORKERS (--workers): "),
+        (&[("PORT", "http")], "PORT (--port): must be a whole number\n"),
+        (&[("WORKERS", "0")], "WORKERS (--workers): must not be 0\n"),
+        (&[("WORKERS", "two")], "WORKERS (--workers): must be a whole number\n"),
         (&[("HOST", "localhost")], "HOST (--host): "),
         (&[("XDS_HOST", "everywhere")], "XDS_HOST (--xds-host): "),
         (&[("XDS_GRPC_PORT", "-1")], "XDS_GRPC_PORT (--xds-grpc-port): "),
@@ -137,6 +138,7 @@ fn a_bad_value_is_refused_by_its_name() {
         (&[("XDS_AUTH", "mtls")], "XDS_AUTH=mtls needs"),
         (&[("XDS_TLS_CERT", "a.crt")], "XDS_TLS_KEY"),
         (&[("XDS_TLS_KEY", "a.key")], "XDS_TLS_CERT"),
+        (&[("XDS_TLS_KEY", "")], "XDS_TLS_KEY (--xds-tls-key): must not be empty\n"),
         (&[("XDS_TLS_CERT", "/no.crt"), ("XDS_TLS_KEY", "/no.key")], "XDS_TLS_CERT"),
         (&[("XDS_TLS_CLIENT_CA", "a.crt")], "XDS_TLS_CLIENT_CA"),
         (
@@ -165,7 +167,12 @@ fn a_bad_value_is_refused_by_its_name() {
         (&[("PORT", &free), ("XDS_HTTP_PORT", &taken)], "XDS_HTTP_PORT"),
         (&[("ADMIN_USERNAME", "")], "ADMIN_USERNAME (--admin-username): "),
         (&[("LOG_FORMAT", "xml")], "LOG_FORMAT (--log-format): "),
-        (&[("LOG_LEVEL", "a=b=c")], "LOG_LEVEL"),
+        (&[("LOG_LEVEL", "a=b=c")], "LOG_LEVEL (--log-level): must be off, "),
+        (&[("LOG_LEVEL", "loud")], "LOG_LEVEL (--log-level): must be off, "),
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")],
+            "OTEL_EXPORTER_OTLP_ENDPOINT (--otel-exporter-otlp-endpoint): must be like http",
+        ),
         (&[("PORT", &free), ("SECRET_KEY", "")], "SECRET_KEY"),
         (&[("PORT", &free), ("ADMIN_PASSWORD", "short")], "ADMIN_PASSWORD"),
         (&[("PORT", &taken)], "PORT"),
