@@ -14,7 +14,7 @@ use super::labels::{self, LabelInput, LabelObject};
 use super::loaders;
 use super::node_groups::NodeGroupObject;
 use super::page::{Paged, Slice};
-use super::parse::{in_input, list, text};
+use super::parse::{in_input, text, texts};
 use super::payload::payloads;
 use super::scalars::Time;
 use super::services::ServiceObject;
@@ -307,7 +307,7 @@ fn services(ids: Option<Vec<ID>>, field: &str) -> Result<Services, Invalid> {
 }
 
 fn ports(ports: Vec<String>) -> Result<Vec<PortRange>, Invalid> {
-    list(ports, "ports", |port| PortRange::try_from(port).at("range"))
+    texts(ports, "ports")
 }
 
 /// Which services may reach which, and how. For Envoy it is a route for each

@@ -1,9 +1,11 @@
 //! Reading inputs: helpers that say where in the input something is wrong.
 
+use std::fmt::Display;
+
 use async_graphql::MaybeUndefined;
 
 use crate::error::Error;
-use crate::model::Invalid;
+use crate::model::{At as _, Invalid};
 
 const LONGEST_TEXT: usize = 1000;
 
@@ -50,4 +52,13 @@ pub(super) fn list<T, U>(
 ) -> Result<Vec<U>, Invalid> {
     let parse = |(i, item)| parse(item).map_err(|e: Invalid| e.within(i).within(field));
     items.into_iter().enumerate().map(parse).collect()
+}
+
+/// Parses each text of the list in `field`. It has no name but its number.
+pub(super) fn texts<T>(texts: Vec<String>, field: &str) -> Result<Vec<T>, Invalid>
+where
+    T: TryFrom<String, Error: Display>,
+{
+    let parse = |(i, text)| T::try_from(text).at(i).map_err(|e| e.within(field));
+    texts.into_iter().enumerate().map(parse).collect()
 }

@@ -222,7 +222,7 @@ impl RouteSpec {
             }
         }
         if let Some(twice) = first_repeated(&self.hosts) {
-            return Err(Invalid::new("host", "stands here twice").within(twice).within("hosts"));
+            return Err(Invalid::new(twice, "stands here twice").within("hosts"));
         }
         match &self.action {
             RouteAction::Forward(forward) => forward.check(&self.path)?,

@@ -7,7 +7,7 @@ use crate::app::NewRoute;
 use crate::graphql::changes::Refers;
 use crate::graphql::global_id::{GlobalId as _, optional};
 use crate::graphql::labels::{self, LabelInput};
-use crate::graphql::parse::{list, number, replaced};
+use crate::graphql::parse::{list, number, replaced, texts};
 use crate::model::{
     At as _, Backend, Forward, ForwardChange, HeaderMatch, Invalid, PathMatch, Redirect, Retries,
     RouteAction, RouteChange, RouteId, ServiceId, TextMatch,
@@ -196,7 +196,7 @@ impl CreateRouteInput {
             group: optional(self.group.as_ref(), "group")?,
             listener: optional(self.listener.as_ref(), "listener")?,
             name: self.name.try_into().at("name")?,
-            hosts: list(self.hosts, "hosts", |host| host.try_into().at("host"))?,
+            hosts: texts(self.hosts, "hosts")?,
             path: path.parse()?,
             methods: self.methods.into_iter().map(Into::into).collect(),
             headers: list(self.headers, "headers", HeaderMatchInput::parse)?,
@@ -218,10 +218,7 @@ impl UpdateRouteInput {
             if_revision: Some(self.if_revision.into()),
             listener: optional(self.listener.as_ref(), "listener")?,
             name: self.name.map(|name| name.try_into().at("name")).transpose()?,
-            hosts: self
-                .hosts
-                .map(|hosts| list(hosts, "hosts", |host| host.try_into().at("host")))
-                .transpose()?,
+            hosts: self.hosts.map(|hosts| texts(hosts, "hosts")).transpose()?,
             path: self.path.map(PathMatchInput::parse).transpose()?,
             methods: self.methods.map(|methods| methods.into_iter().map(Into::into).collect()),
             headers: self

@@ -161,7 +161,7 @@ fn mappings(s: &Standing) -> Vec<Row> {
             "ports backwards",
             json!({ "ports": ["80", "90-80"] }),
             "INVALID",
-            At("input.ports.1.range"),
+            At("input.ports.1"),
         ),
         row(
             "switching off what a route needs",

@@ -10,8 +10,8 @@ pub(super) fn routes(s: &Standing) -> Vec<Row> {
     let create = |what, bad, field| row(what, CREATE_ROUTE, but(&good, bad), "INVALID", field);
     vec![
         create("no host", json!({ "hosts": [] }), At("input.hosts")),
-        create("a host with a port", json!({ "hosts": ["a", "b:80"] }), At("input.hosts.1.host")),
-        create("a host twice", json!({ "hosts": ["a", "A"] }), At("input.hosts.1.host")),
+        create("a host with a port", json!({ "hosts": ["a", "b:80"] }), At("input.hosts.1")),
+        create("a host twice", json!({ "hosts": ["a", "A"] }), At("input.hosts.1")),
         create(
             "a regex that does not compile",
             json!({ "path": { "regex": "(" } }),
