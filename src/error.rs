@@ -24,6 +24,9 @@ pub enum Error {
     /// Nobody signed in, or their token is no good (any more).
     #[error("sign in first: {0}")]
     Unauthenticated(&'static str),
+    /// A password or a code is wrong; it says which.
+    #[error("{0}")]
+    Mistaken(&'static str),
     /// The user may not do this.
     #[error("your role does not allow this")]
     Forbidden,
@@ -188,6 +191,7 @@ impl Error {
                 Self::InChange { path, error }
             }
             Self::Unauthenticated(_)
+            | Self::Mistaken(_)
             | Self::Forbidden
             | Self::UnprovenNode(_)
             | Self::ForbiddenNode(_)
@@ -216,6 +220,7 @@ impl Error {
             | Self::Stale { path, .. }
             | Self::InChange { path, .. } => path,
             Self::Unauthenticated(_)
+            | Self::Mistaken(_)
             | Self::Forbidden
             | Self::UnprovenNode(_)
             | Self::ForbiddenNode(_)
@@ -253,6 +258,7 @@ impl Error {
             | Self::Refused(_)
             | Self::Source(_) => true,
             Self::Unauthenticated(_)
+            | Self::Mistaken(_)
             | Self::Forbidden
             | Self::UnprovenNode(_)
             | Self::ForbiddenNode(_)
@@ -283,7 +289,7 @@ impl Error {
     pub fn codes(&self) -> Codes {
         let codes = |graphql, http, grpc| Codes { graphql, http, grpc };
         match self {
-            Self::Unauthenticated(_) | Self::UnprovenNode(_) => {
+            Self::Unauthenticated(_) | Self::Mistaken(_) | Self::UnprovenNode(_) => {
                 codes("UNAUTHENTICATED", StatusCode::UNAUTHORIZED, Code::Unauthenticated)
             }
             Self::Forbidden | Self::ForbiddenNode(_) => {

@@ -55,7 +55,7 @@ impl App {
             SecondFactor::Offered(secret) => secret.clone(),
         };
         let step = self.open_totp(before.id, &secret)?.step_of(code, act.now)?;
-        let step = step.ok_or(Error::Unauthenticated("invalid 2FA code"))?;
+        let step = step.ok_or(Error::Mistaken("invalid 2FA code"))?;
         let factor = SecondFactor::On { secret, last_step: Some(step) };
         act.tx.set_second_factor(before.id, &factor).await?;
         end_sessions(&act.tx, before.id, Some(actor)).await?;
@@ -78,7 +78,7 @@ impl App {
             return Err(Error::Refused("2FA is not enabled"));
         }
         if !self.use_code(&act.tx, &before, code, act.now).await? {
-            return Err(Error::Unauthenticated("invalid 2FA code"));
+            return Err(Error::Mistaken("invalid 2FA code"));
         }
         act.tx.set_second_factor(before.id, &SecondFactor::Off).await?;
         act.tx.replace_backup_codes(before.id, &[]).await?;

@@ -19,8 +19,8 @@ use crate::metrics::{self, SignInOutcome};
 use crate::model::{SecondFactor, Session, SessionId, User};
 use crate::store::Tx;
 
-const WRONG: Error = Error::Unauthenticated("incorrect username or password");
-const WRONG_CODE: Error = Error::Unauthenticated("invalid 2FA code");
+const WRONG: Error = Error::Mistaken("incorrect username or password");
+const WRONG_CODE: Error = Error::Mistaken("invalid 2FA code");
 const ENDED: Error = Error::Unauthenticated("the session has ended");
 const GONE: Error = Error::Unauthenticated("this user is gone");
 

@@ -135,7 +135,7 @@ impl App {
         current: SecretString,
         new: NewPassword,
     ) -> Result<()> {
-        const WRONG: Error = Error::Unauthenticated("current password is incorrect");
+        const WRONG: Error = Error::Mistaken("current password is incorrect");
         actor.may(Operation::ChangePassword, Scope::Everywhere)?;
         let known = self.0.store.read().await?.user(actor.user).await?.password_hash;
         let verdict = self.0.passwords.verify(current, Some(known.clone())).await?;

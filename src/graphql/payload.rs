@@ -82,6 +82,7 @@ impl UserErrorObject {
                 return Self::of(error).map(|of| Self { field: Some(path.clone()), ..of });
             }
             Error::Unauthenticated(_)
+            | Error::Mistaken(_)
             | Error::Forbidden
             | Error::UnprovenNode(_)
             | Error::ForbiddenNode(_)

@@ -177,7 +177,7 @@ impl Asked {
         let status = error.codes().http;
         match error {
             Error::Invalid(invalid) => problems(&Problem::of(invalid, sent)),
-            Error::Unauthenticated(why) => refusal(status, capitalised(why)),
+            Error::Unauthenticated(why) | Error::Mistaken(why) => refusal(status, capitalised(why)),
             Error::NotFound { kind, .. } => {
                 let kind = noun(kind);
                 let or = match kind {

@@ -89,7 +89,7 @@ async fn a_second_factor_is_asked_for_and_each_code_is_good_once() {
     let secret = offer.secret.expose_secret();
     let code = |steps: i64| code_at(secret, Utc::now() + Duration::seconds(30 * steps));
     let wrong = plane.app.verify_second_factor(&ann, "000000").await;
-    assert_eq!(refused(wrong), unauthenticated("invalid 2FA code"));
+    assert_eq!(refused(wrong), mistaken("invalid 2FA code"));
     let user = plane.app.verify_second_factor(&ann, &code(-1)).await.unwrap();
     assert!(user.second_factor.is_on());
     plane.back(&here).await.unwrap();
@@ -100,8 +100,8 @@ async fn a_second_factor_is_asked_for_and_each_code_is_good_once() {
     let sign_in = async |code: Option<&str>| plane.sign_in("ann", PASSWORD, code).await;
     assert!(matches!(sign_in(None).await.unwrap(), SignIn::NeedsCode(_)));
     let wrong = plane.sign_in("ann", "battery staple", Some(&code(0))).await;
-    assert_eq!(refused(wrong), unauthenticated("incorrect username or password"));
-    let invalid = unauthenticated("invalid 2FA code");
+    assert_eq!(refused(wrong), mistaken("incorrect username or password"));
+    let invalid = mistaken("invalid 2FA code");
     assert_eq!(refused(sign_in(Some(&code(-1))).await), invalid, "it was used to turn it on");
     let now = code(0);
     assert!(matches!(sign_in(Some(&now)).await.unwrap(), SignIn::Done(_)));

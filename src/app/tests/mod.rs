@@ -161,6 +161,10 @@ fn refused<T: std::fmt::Debug>(result: Result<T>) -> (String, u16) {
     (error.to_string(), error.codes().http.as_u16())
 }
 
+fn mistaken(why: &str) -> (String, u16) {
+    (why.to_owned(), 401)
+}
+
 fn unauthenticated(why: &str) -> (String, u16) {
     (format!("sign in first: {why}"), 401)
 }

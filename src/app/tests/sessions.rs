@@ -12,7 +12,7 @@ async fn a_sign_in_tells_nothing_to_who_has_no_password() {
         ("", PASSWORD),
         (&"x".repeat(10_000), PASSWORD),
     ] {
-        let want = unauthenticated("incorrect username or password");
+        let want = mistaken("incorrect username or password");
         assert_eq!(refused(plane.sign_in(login, password, None).await), want, "{login:.20}");
     }
     for login in ["ann", "ann@marchproxy.local", "ANN@MarchProxy.Local"] {
@@ -138,7 +138,7 @@ async fn a_new_password_ends_every_other_session() {
     let actor = plane.back(&here).await.unwrap();
 
     let wrong = plane.app.change_password(&actor, "wrong".into(), password("a new password"));
-    assert_eq!(refused(wrong.await), unauthenticated("current password is incorrect"));
+    assert_eq!(refused(wrong.await), mistaken("current password is incorrect"));
     plane.back(&there).await.unwrap();
     let done = plane.app.change_password(&actor, PASSWORD.into(), password("a new password"));
     done.await.unwrap();
