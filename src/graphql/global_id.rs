@@ -33,7 +33,10 @@ pub(super) trait GlobalId: Sized {
             .and_then(|text| text.strip_prefix(':'));
         number
             .and_then(Self::from_number)
-            .ok_or_else(|| format!("is not the id of a {}", Self::TYPE))
+            .ok_or_else(|| match id.strip_prefix("changes.") {
+                Some(_) => format!("there is no {} that {} has made before", Self::TYPE, **id),
+                None => format!("is not the id of a {}", Self::TYPE),
+            })
             .at(field)
     }
 }
