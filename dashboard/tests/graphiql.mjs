@@ -113,10 +113,25 @@ try {
     assert(workers.some((url) => url.startsWith(`${origin}/ui/assets/${name}-`)), `no ${name} worker in ${workers}`);
   }
 
-  step('signing out ends the subscription and drops the token');
+  step('on a phone the result stands below the editor');
+  await page.setViewportSize({ width: 390, height: 844 });
+  const [above, below] = await Promise.all(
+    ['.graphiql-editors', '.graphiql-response'].map((pane) => page.locator(pane).boundingBox()),
+  );
+  assert(below.y >= above.y + above.height - 1, 'it does not stand below');
+  for (const { width, height } of [above, below]) assert(width > 250 && height > 150, `${width} x ${height}`);
+  await page.setViewportSize({ width: 1280, height: 800 });
+
+  step('signing out ends the subscription and the session, and drops the token');
   const closed = socket.then((ws) => ws.isClosed() || ws.waitForEvent('close'));
-  await signOut.click();
+  const [logout] = await Promise.all([page.waitForResponse(isAnswerTo('Logout')), signOut.click()]);
+  assert.equal((await logout.json()).errors, undefined);
   await closed;
+  const late = await page.request.post(`${origin}/graphql`, {
+    headers: { authorization },
+    data: { query: '{ me { username } }' },
+  });
+  assert.equal((await late.json()).errors[0].extensions.code, 'UNAUTHENTICATED');
   await username.waitFor();
   await execute.waitFor(); // no longer "Stop query"
   assert.equal(await token(), undefined);
@@ -163,6 +178,11 @@ function watch(page) {
 
 function isOperation(name) {
   return (request) => request.url() === `${origin}/graphql` && request.postDataJSON()?.operationName === name;
+}
+
+function isAnswerTo(name) {
+  const isAsked = isOperation(name);
+  return (response) => isAsked(response.request());
 }
 
 /** The first message of a type which the page sends over a WebSocket. */
