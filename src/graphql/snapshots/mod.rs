@@ -186,12 +186,13 @@ impl SnapshotObject {
         Ok(self.answers(ctx)?.adopted)
     }
 
-    /// How many proxies came to refuse some of it.
+    /// How many proxies came to refuse some of it, counted as `adopted` is.
     async fn refused(&self, ctx: &Context<'_>) -> Result<i32> {
         Ok(self.answers(ctx)?.refused)
     }
 
-    /// The first refusal of something that it changed; null if there was none.
+    /// The first refusal of something that it changed, or that a proxy was sent anew, coming
+    /// back while this was the newest; null if there was none.
     async fn first_nack(&self, ctx: &Context<'_>) -> Result<Option<FirstNackObject>> {
         let first = self.answers(ctx)?.first_refusal;
         Ok(first.and_then(|kept| FirstNackObject::new(self.0.group, self.0.revision, kept)))
