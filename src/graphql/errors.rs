@@ -82,8 +82,17 @@ fn coded(mut response: Response) -> Response {
 }
 
 fn add_code(error: &mut ServerError) {
+    // Of several operations one is meant, which needs it: [`super::variables`] does not know.
+    let variable = error.message.strip_prefix("Variable ");
+    let missing = variable.and_then(|rest| rest.strip_suffix(" is not defined."));
+    let missing = missing.map(|name| format!("Variable \"${name}\" is required but not provided"));
+    let is_missing = missing.is_some();
+    if let Some(said) = missing {
+        error.message = said;
+    }
     // No path: the document was refused before anything was resolved.
     let about_the_input = error.path.is_empty()
+        || is_missing
         || UNREADABLE.iter().any(|beginning| error.message.starts_with(beginning));
     let code = if about_the_input {
         "INVALID"

@@ -45,6 +45,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod users;
+mod variables;
 mod xds_nodes;
 
 use async_graphql::{Context, MergedObject, MergedSubscription, Schema};
@@ -137,6 +138,7 @@ fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
         .extension(errors::CodedErrors)
         .extension(measured::Measured)
+        .extension(variables::Needed)
         .extension(loaders::Loading)
         .limit_depth(DEEPEST)
         .limit_complexity(MOST_COMPLEX)

@@ -66,6 +66,25 @@ async fn real_clients_follow_over_websocket_and_over_events() {
 }
 
 #[tokio::test]
+async fn a_variable_that_was_forgotten_is_named() {
+    let plane = Plane::start_as_newcomers_do().await;
+    let one = "mutation($input: CreateServiceInput!) { createService(input: $input) { revision } }";
+    let answer = plane.ask(one, json!({})).await;
+    let error = answer.error();
+    assert_eq!(error["extensions"]["code"], "INVALID");
+    let want = r#"Variable "$input" of type "CreateServiceInput!" is required but not provided"#;
+    assert_eq!((&error["message"], &error["path"]), (&json!(want), &Value::Null));
+
+    let token = format!("Bearer {}", plane.token());
+    let two = "query a($id: ID!) { service(id: $id) { id } } query b { viewer { id } }";
+    let said = json!({ "query": two, "operationName": "a" }).to_string().into_bytes();
+    let (_, _, answer) = post(&plane, &[JSON, ("authorization", &token)], said).await;
+    let error = &answer["errors"][0];
+    assert_eq!(error["extensions"]["code"], "INVALID", "{answer}");
+    assert_eq!(error["message"], r#"Variable "$id" is required but not provided"#);
+}
+
+#[tokio::test]
 async fn no_form_can_have_a_browser_change_anything() {
     let plane = Plane::start_as_newcomers_do().await;
     for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
