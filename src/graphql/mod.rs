@@ -138,7 +138,7 @@ fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
         .extension(errors::CodedErrors)
         .extension(measured::Measured)
-        .extension(variables::Needed)
+        .extension(variables::Given)
         .extension(loaders::Loading)
         .limit_depth(DEEPEST)
         .limit_complexity(MOST_COMPLEX)

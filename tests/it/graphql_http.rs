@@ -85,6 +85,33 @@ async fn a_variable_that_was_forgotten_is_named() {
 }
 
 #[tokio::test]
+async fn a_variable_that_is_not_given_takes_nothing_away() {
+    let plane = Plane::start_as_newcomers_do().await;
+    let input = json!({ "name": "api", "ipFqdn": "127.0.0.1", "port": 9, "collection": "shop" });
+    let made = plane.change("createService", "CreateServiceInput", input).await;
+    let service = &made["service"];
+    let update = "mutation($id: ID!, $seen: Int!, $port: Int, $collection: String) {
+        updateService(input: {id: $id, ifRevision: $seen, port: $port, collection: $collection}) {
+            service { revision port collection } } }";
+    let seen = "query($id: ID!) { service(id: $id) { revision } }";
+    let seen = plane.ask(seen, json!({ "id": service["id"] })).await.data();
+    let mut variables = json!({ "id": service["id"], "seen": seen["service"]["revision"] });
+    variables["port"] = json!(10);
+    let service = plane.ask(update, variables.clone()).await.data()["updateService"].clone();
+    let service = &service["service"];
+    assert_eq!((&service["port"], &service["collection"]), (&json!(10), &json!("shop")));
+    variables["seen"] = service["revision"].clone();
+    variables["collection"] = Value::Null;
+    let service = plane.ask(update, variables).await.data()["updateService"].clone();
+    assert_eq!(service["service"]["collection"], Value::Null, "that says null");
+
+    // An argument has its default then.
+    let page = "query($first: Int) { services(first: $first) { nodes { name } } }";
+    let services = plane.ask(page, json!({})).await.data()["services"]["nodes"].clone();
+    assert_eq!(services, json!([{ "name": "api" }]));
+}
+
+#[tokio::test]
 async fn no_form_can_have_a_browser_change_anything() {
     let plane = Plane::start_as_newcomers_do().await;
     for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
