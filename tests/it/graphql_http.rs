@@ -92,14 +92,15 @@ async fn a_variable_that_is_not_given_takes_nothing_away() {
     let service = &made["service"];
     let update = "mutation($id: ID!, $seen: Int!, $port: Int, $collection: String) {
         updateService(input: {id: $id, ifRevision: $seen, port: $port, collection: $collection}) {
-            service { revision port collection } } }";
+            service { revision collection endpoints { port } } } }";
     let seen = "query($id: ID!) { service(id: $id) { revision } }";
     let seen = plane.ask(seen, json!({ "id": service["id"] })).await.data();
     let mut variables = json!({ "id": service["id"], "seen": seen["service"]["revision"] });
     variables["port"] = json!(10);
     let service = plane.ask(update, variables.clone()).await.data()["updateService"].clone();
     let service = &service["service"];
-    assert_eq!((&service["port"], &service["collection"]), (&json!(10), &json!("shop")));
+    let (endpoints, collection) = (&service["endpoints"], &service["collection"]);
+    assert_eq!((endpoints, collection), (&json!([{ "port": 10 }]), &json!("shop")));
     variables["seen"] = service["revision"].clone();
     variables["collection"] = Value::Null;
     let service = plane.ask(update, variables).await.data()["updateService"].clone();
