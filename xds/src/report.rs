@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -148,6 +149,17 @@ impl Clients {
         // Asked outside the lock, so that streams can come and go meanwhile.
         let streams: Vec<_> = self.0.lock().streams.values().cloned().collect();
         streams.iter().map(|stream| stream.report()).collect()
+    }
+
+    /// Asks each stream how it stands, in the order in which they came, until `take` has
+    /// enough.
+    pub(crate) fn each(&self, mut take: impl FnMut(ClientReport) -> ControlFlow<()>) {
+        let streams: Vec<_> = self.0.lock().streams.values().cloned().collect();
+        for stream in streams {
+            if take(stream.report()).is_break() {
+                break;
+            }
+        }
     }
 
     /// How each stream stands that the source calls this, in the order in which they came.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use marchproxy_proto as proto;
 use marchproxy_proto::client_status::{
     ClientConfig, ClientResourceStatus, ClientStatusResponse, ConfigStatus, GenericXdsConfig,
@@ -43,6 +44,16 @@ pub(super) fn answer(
         client_scope: String::new(),
     });
     ClientStatusResponse { config: config.collect() }
+}
+
+/// How long an answer is at least with this report alone in it, in bytes.
+pub(super) fn least_size(report: &ClientReport, exclude_contents: bool) -> usize {
+    let of = |resource: &ResourceReport| {
+        let body = resource.body.as_ref().filter(|_| !exclude_contents);
+        let type_url = resource.resource_type.type_url();
+        type_url.len() + resource.name.len() + body.map_or(0, Bytes::len)
+    };
+    report.resources.iter().map(of).sum()
 }
 
 /// A node as far as it was read.
@@ -104,8 +115,6 @@ fn statuses(state: ResourceState) -> (ConfigStatus, ClientResourceStatus) {
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, SystemTime};
-
-    use bytes::Bytes;
 
     use super::*;
     use crate::{DiscoveryService, Protocol, ResourceRefusal};

@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{Ready, ready};
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -122,14 +123,32 @@ impl<A: Authorize> Backend<A> {
     ) -> Result<proto::ClientStatusResponse, Status> {
         let visibility = self.authorize.authorize(call).await?;
         let matchers = Matchers::read(&request.node_matchers)?;
-        let mut reports = self.clients.reports();
-        reports.retain(|report| visibility.covers(report) && matchers.fit(&report.node.id));
-        let answer = answer::answer(reports, request.exclude_resource_contents);
-        if answer.encoded_len() > MAX_ANSWER_SIZE {
-            return Err(Status::resource_exhausted(
+        let too_large = || {
+            Status::resource_exhausted(
                 "the answer is too large: name fewer clients by `node_matchers`, \
                  or set `exclude_resource_contents`",
-            ));
+            )
+        };
+        let exclude_contents = request.exclude_resource_contents;
+        let (mut reports, mut size) = (Vec::new(), 0);
+        self.clients.each(|report| {
+            if visibility.covers(&report) && matchers.fit(&report.node.id) {
+                size += answer::least_size(&report, exclude_contents);
+                reports.push(report);
+            }
+            // Streams of one client may tell of the same resource, which counts once in the end.
+            if size > 2 * MAX_ANSWER_SIZE {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        if size > 2 * MAX_ANSWER_SIZE {
+            return Err(too_large());
+        }
+        let answer = answer::answer(reports, exclude_contents);
+        if answer.encoded_len() > MAX_ANSWER_SIZE {
+            return Err(too_large());
         }
         Ok(answer)
     }

@@ -1,6 +1,7 @@
 //! The status of clients, asked by a client generated for Envoy.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -274,6 +275,35 @@ async fn an_answer_that_is_too_large_is_refused_with_advice() {
     assert!(error.message().contains("exclude_resource_contents"), "{error}");
     let request = ClientStatusRequest { exclude_resource_contents: true, ..everything() };
     assert_eq!(ids(&plane.fetch("all", request).await.expect("an answer")), ["a"]);
+}
+
+/// A stream with much to tell, that counts how often it is asked.
+struct Large(Arc<AtomicUsize>, Bytes);
+
+impl Reporting for Large {
+    fn report(&self) -> ClientReport {
+        let count = self.0.fetch_add(1, Ordering::SeqCst);
+        let resource = ResourceReport {
+            body: Some(self.1.clone()),
+            ..held(ResourceType::Cluster, &count.to_string(), ResourceState::Acked)
+        };
+        stream("large", 1, &[resource]).report()
+    }
+}
+
+#[tokio::test]
+async fn no_more_streams_are_asked_than_an_answer_has_room_for() {
+    let (asked, body) = (Arc::new(AtomicUsize::new(0)), Bytes::from(vec![0; 20 << 20]));
+    let clients = Clients::default();
+    let large = || clients.enter(Arc::new(Large(asked.clone(), body.clone())));
+    let _entered: Vec<_> = (0..100).map(|_| large()).collect();
+    let mut plane = Plane::start(&clients).await;
+    let error = plane.fetch("all", everything()).await.expect_err("it is refused");
+    assert_eq!(error.code(), Code::ResourceExhausted);
+    assert_eq!(asked.swap(0, Ordering::SeqCst), 7, "7 times 20 MiB is more than twice 64");
+    let of_others = by_id(MatchPattern::Exact("small".into()));
+    assert!(plane.fetch("all", of_others).await.expect("an answer").config.is_empty());
+    assert_eq!(asked.load(Ordering::SeqCst), 100, "each is asked once");
 }
 
 #[tokio::test]
