@@ -1,6 +1,6 @@
 //! What a client has refused, and so is not sent again as it was.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -29,6 +29,8 @@ pub(crate) struct Search {
     parts: VecDeque<Vec<Arc<str>>>,
     /// Parts that cannot be tried yet: what is gone stays for now.
     later: Vec<Vec<Arc<str>>>,
+    /// What is in those.
+    deferred: HashSet<Arc<str>>,
     /// How many more refusals the search may cost.
     budget: u32,
     /// The complete lists that were refused so far, by the version of their content.
@@ -50,6 +52,12 @@ pub(crate) enum Verdict {
     /// These are to blame, or nobody can tell who is.
     Hold(Vec<Arc<str>>),
 }
+
+/// How many bytes are compared to find names in a message: those of some thousand names
+/// with all of a long one.
+const MOST_STEPS: usize = 64 << 20;
+/// How much of a message is looked at however many names there are, in bytes.
+const SHORTEST: usize = 256;
 
 /// How many refusals a search may cost: enough to find two among a thousand.
 const BUDGET: u32 = 24;
@@ -117,8 +125,13 @@ impl Refusals {
 impl Search {
     /// Starts to search among `suspects`, of which there is more than one.
     pub(crate) fn new(suspects: Vec<Arc<str>>) -> Self {
-        let mut search =
-            Self { parts: VecDeque::new(), later: Vec::new(), budget: BUDGET, lists: Vec::new() };
+        let mut search = Self {
+            parts: VecDeque::new(),
+            later: Vec::new(),
+            deferred: HashSet::new(),
+            budget: BUDGET,
+            lists: Vec::new(),
+        };
         search.split(suspects);
         search
     }
@@ -135,17 +148,32 @@ impl Search {
 
     /// The part cannot be tried before what is gone may go.
     pub(crate) fn defer(&mut self) {
-        self.later.extend(self.parts.pop_front());
+        let Some(part) = self.parts.pop_front() else { return };
+        self.deferred.extend(part.iter().cloned());
+        self.later.push(part);
+    }
+
+    /// The part is tried without these, which cannot be before what is gone may go.
+    pub(crate) fn set_aside(&mut self, names: Vec<Arc<str>>) {
+        if names.is_empty() {
+            return;
+        }
+        self.deferred.extend(names.iter().cloned());
+        if let Some(part) = self.parts.front_mut() {
+            part.retain(|name| !self.deferred.contains(name));
+        }
+        self.later.push(names);
     }
 
     /// What is gone may go: what was deferred can be tried.
     pub(crate) fn resume(&mut self) {
         self.parts.extend(self.later.drain(..));
+        self.deferred.clear();
     }
 
     /// Whether `name` is not to be told before it is tried.
     pub(crate) fn defers(&self, name: &Arc<str>) -> bool {
-        self.later.iter().any(|part| part.contains(name))
+        self.deferred.contains(name)
     }
 
     /// Notes that a complete list was refused: it need not be tried again.
@@ -168,6 +196,7 @@ impl Search {
     /// What was not told is not suspected any more: it is as the client has it.
     pub(crate) fn refuse(&mut self, told: &[Arc<str>], culprits: &BTreeSet<Arc<str>>) -> Verdict {
         let Some(mut part) = self.parts.pop_front() else { return Verdict::Hold(Vec::new()) };
+        let told: HashSet<_> = told.iter().collect();
         part.retain(|name| told.contains(name));
         if !culprits.is_empty() {
             part.retain(|name| !culprits.contains(name));
@@ -199,12 +228,21 @@ impl Search {
 ///
 /// Envoy lists listeners and clusters as `NAME: reason`, one after the other. If
 /// no name stands like that, those that stand anywhere as whole words are meant.
+///
+/// Where there are many names, only the start of the message is looked at.
 pub(crate) fn culprits(message: &str, refused: &[Arc<str>]) -> BTreeSet<Arc<str>> {
+    let message = head(message, (MOST_STEPS / refused.len().max(1)).max(SHORTEST));
     let matching = |is_meant: fn(&str, &str) -> bool| -> BTreeSet<Arc<str>> {
         refused.iter().filter(|name| is_meant(message, name)).cloned().collect()
     };
     let listed = matching(is_listed);
     if listed.is_empty() { matching(is_mentioned) } else { listed }
+}
+
+/// The start of `text`, at most `length` bytes.
+pub(crate) fn head(text: &str, length: usize) -> &str {
+    let end = (0..=length.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    &text[..end.unwrap_or(0)]
 }
 
 /// Whether `name` stands in a list after `adding/updating listener(s)`.
@@ -283,6 +321,29 @@ mod tests {
         let (held, tries) = search(1000, &all);
         assert_eq!(held.len(), 1000, "all that is left is held together");
         assert!(tries <= BUDGET, "{tries}");
+    }
+
+    #[test]
+    fn a_search_among_very_many_takes_no_time() {
+        let name = |index: usize| Arc::from(format!("{index}").as_str());
+        let mut search = Search::new((0..200_000).map(name).collect());
+        search.defer();
+        assert!(search.defers(&name(0)) && !search.defers(&name(199_999)));
+        search.resume();
+        while let Some(part) = search.part() {
+            let told = part.to_vec();
+            search.refuse(&told, &BTreeSet::new());
+        }
+    }
+
+    #[test]
+    fn of_very_many_names_only_the_start_of_a_message_is_searched() {
+        let message = format!("{} n7: no", "x".repeat(2 * SHORTEST));
+        let names = |count: usize| (0..count).map(|index| format!("n{index}").into()).collect();
+        let (few, many): (Vec<Arc<str>>, Vec<_>) = (names(100), names(1_000_000));
+        assert_eq!(culprits(&message, &few), [few[7].clone()].into());
+        assert!(culprits(&message, &many).is_empty());
+        assert_eq!(culprits("n7: no", &many), [few[7].clone()].into());
     }
 
     #[test]

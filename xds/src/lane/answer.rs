@@ -6,7 +6,7 @@ use marchproxy_proto as proto;
 
 use super::{InFlight, Known, Lane, Stamp};
 use crate::Event;
-use crate::refusals::{Reason, Refusal, culprits};
+use crate::refusals::{Reason, Refusal, culprits, head};
 
 /// How many of the last responses are remembered, to tell when what came.
 const STAMPS: usize = 8;
@@ -109,10 +109,4 @@ impl Lane {
 fn is_nonce(nonce: u32, said: &str) -> bool {
     let is_lower = !said.bytes().any(|b| b.is_ascii_uppercase() || b == b'+');
     said.len() == 8 && is_lower && u32::from_str_radix(said, 16) == Ok(nonce)
-}
-
-/// The start of `text`, at most `length` bytes.
-fn head(text: &str, length: usize) -> &str {
-    let end = (0..=length.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
-    &text[..end.unwrap_or(0)]
 }

@@ -18,8 +18,8 @@ use crate::shelf::{Shelf, version};
 #[derive(Default)]
 struct Comparison {
     kept: Kept,
-    /// Whether something that is gone stays for now.
-    departs: bool,
+    /// What is gone, and stays for now.
+    departs: Vec<Arc<str>>,
     /// Whether it brings anything that the client does not hold.
     is_due: bool,
 }
@@ -42,8 +42,8 @@ impl Lane {
             return Some(flight);
         }
         let list = self.compare(push, None);
-        self.departing = list.departs;
-        self.dirty |= list.departs;
+        self.departing = !list.departs.is_empty();
+        self.dirty |= self.departing;
         if !list.is_due && !self.owed {
             self.base = Some(Arc::clone(push.shelf));
             self.listed = list.kept;
@@ -54,12 +54,12 @@ impl Lane {
     }
 
     /// A list that brings of all that is due no more than this part, if that is due;
-    /// and whether something of it stays for now.
+    /// and what of it stays for now.
     pub(super) fn list_trial(
         &mut self,
         push: &Push<'_>,
         part: &BTreeSet<Arc<str>>,
-    ) -> (Option<Box<InFlight>>, bool) {
+    ) -> (Option<Box<InFlight>>, Vec<Arc<str>>) {
         let list = self.compare(push, Some(part));
         if !list.is_due {
             return (None, list.departs);
@@ -163,7 +163,9 @@ impl Lane {
             let is_gone = found.is_none() && good.is_some();
             let is_tried = part.is_none_or(|part| part.contains(name));
             let departs = is_gone && is_tried && self.stays(name, push);
-            list.departs |= departs;
+            if departs {
+                list.departs.push(name.clone());
+            }
             let is_held = !is_tried || self.refusals.holds(name, version);
             let target = if is_held || departs { good } else { found };
             if target.map(Resource::version) != version {

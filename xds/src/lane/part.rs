@@ -11,6 +11,9 @@ use super::{InFlight, Known, Lane, Push};
 use crate::Resource;
 use crate::batch::{Batch, LARGEST};
 
+/// How many bytes it takes at most to say that a name is not there, beside twice the name.
+const ABSENT: usize = 32;
+
 /// What was found to be due.
 #[derive(Default)]
 struct Due {
@@ -24,8 +27,8 @@ struct Due {
     left: BTreeSet<Arc<str>>,
     /// Where the client will stand otherwise than by the shelf all the same.
     exceptions: Vec<(Arc<str>, Known)>,
-    /// Whether something that is gone stays for now.
-    departs: bool,
+    /// What is gone, and stays for now.
+    departs: Vec<Arc<str>>,
 }
 
 impl Lane {
@@ -69,19 +72,19 @@ impl Lane {
         (!stays && batch.size() <= LARGEST).then_some(batch)
     }
 
-    /// What of this part is still due, if anything is; and whether something of it
-    /// stays for now.
+    /// What of this part is still due, if anything is; and what of it stays for now.
     pub(super) fn part_trial(
         &mut self,
         push: &Push<'_>,
         part: &BTreeSet<Arc<str>>,
-    ) -> (Option<Box<InFlight>>, bool) {
-        let due = self.due(push, Some(part));
+    ) -> (Option<Box<InFlight>>, Vec<Arc<str>>) {
+        let mut due = self.due(push, Some(part));
+        let departs = std::mem::take(&mut due.departs);
         if due.is_empty() {
-            return (None, due.departs);
+            return (None, departs);
         }
         self.forced.retain(|name| !part.contains(name) || due.left.contains(name));
-        (Some(self.flight(push, due.batch(self, push))), due.departs)
+        (Some(self.flight(push, due.batch(self, push))), departs)
     }
 
     /// Whether what the client holds is a shelf, and nothing is to be looked at.
@@ -158,12 +161,10 @@ impl Lane {
         match found {
             Some(resource) if due.has(resource) => {}
             Some(resource) => {
-                let size = resource.wrapped().len();
-                if due.size > 0 && due.size + size > LARGEST {
+                if !due.takes(resource.wrapped().len()) {
                     due.left.insert(name.clone());
                     return;
                 }
-                due.size += size;
                 due.resources.push(resource.clone());
             }
             None if !self.announces_absence() && is_denied => due.never.push(name.clone()),
@@ -174,8 +175,12 @@ impl Lane {
             None if self.stays(name, push) => {
                 self.departing = true;
                 self.dirty = true;
-                due.departs = true;
+                due.departs.push(name.clone());
                 due.exceptions.push((name.clone(), known));
+            }
+            // Why it is not there is told in whichever part comes next: only that counts.
+            None if !is_denied && !due.takes(ABSENT + 2 * name.len()) => {
+                due.left.insert(name.clone());
             }
             None => match known {
                 Known::Version(_) | Known::Uncertain => due.removed.push(name.clone()),
@@ -231,6 +236,16 @@ impl Lane {
 }
 
 impl Due {
+    /// Whether there is room for so many bytes more, which is taken then. One alone may
+    /// be larger.
+    fn takes(&mut self, size: usize) -> bool {
+        let fits = self.size == 0 || self.size + size <= LARGEST;
+        if fits {
+            self.size += size;
+        }
+        fits
+    }
+
     /// Whether it is there already, under another of its names.
     fn has(&self, resource: &Resource) -> bool {
         !resource.aliases().is_empty() && self.resources.iter().any(|other| other.is(resource))

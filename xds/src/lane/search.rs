@@ -36,10 +36,13 @@ impl Lane {
         };
         let Some(mut flight) = flight else {
             if let Some(search) = &mut self.search {
-                if departs { search.defer() } else { search.acquit() }
+                if departs.is_empty() { search.acquit() } else { search.defer() }
             }
             return None;
         };
+        if let Some(search) = &mut self.search {
+            search.set_aside(departs);
+        }
         self.dirty = true; // there is more to come, whatever becomes of this
         flight.in_part = true;
         flight.is_trial = true;

@@ -132,6 +132,28 @@ fn c36_endpoints_asked_for_by_name_come_in_parts() {
 }
 
 #[test]
+fn c36_very_many_names_that_are_not_there_come_in_parts() {
+    let names: Vec<_> = (0..300_000).map(|index| format!("nobody-{index}")).collect();
+    let mut talk = Talk::with(Protocol::Delta, &[]);
+    let first = asking(Protocol::Delta, E, names.clone(), &[]);
+    let mut due = sent(talk.session.on_request(first, NOW).expect("it is in order"));
+    let (mut told, mut parts) = (Vec::new(), 0);
+    while let Some(response) = due.pop() {
+        assert!(response.message().len() < LIMIT, "{} bytes", response.message().len());
+        let received = Received::read(&response);
+        let answer = said(Protocol::Delta, &received, None);
+        told.extend(received.removed);
+        parts += 1;
+        due = sent(talk.session.on_request(answer, NOW).expect("it is in order"));
+    }
+    assert!(parts > 1);
+    told.sort();
+    let mut names = names;
+    names.sort();
+    assert!(told == names, "each once");
+}
+
+#[test]
 fn c36_what_is_repeated_is_not_lost_between_the_parts() {
     let held = all(E, "a");
     let mut talk = Talk::with(Protocol::Delta, &held);
