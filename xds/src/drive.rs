@@ -90,6 +90,10 @@ struct Shared {
     tag: OnceLock<Option<u64>>,
 }
 
+/// How much memory what is kept of a node may take for as long as its stream is open, in
+/// bytes.
+const LARGEST_NODE: usize = 256 << 10;
+
 /// Goes off at a time.
 #[derive(Default)]
 struct Alarm(Option<Box<(SystemTime, Timer)>>);
@@ -378,8 +382,14 @@ fn introduction(first: &Request) -> Result<NodeInfo, Status> {
 /// Who a client says it is in `node`; `missing` is what it is told if it does not.
 pub(crate) fn introduced(node: Option<&[u8]>, missing: &'static str) -> Result<NodeInfo, Status> {
     let node = node.ok_or_else(|| Status::invalid_argument(missing))?;
-    NodeInfo::decode(node)
-        .map_err(|error| Status::invalid_argument(format!("the node cannot be read: {error}")))
+    let node = NodeInfo::decode(node)
+        .map_err(|error| Status::invalid_argument(format!("the node cannot be read: {error}")))?;
+    if node.weight() > LARGEST_NODE {
+        let largest = LARGEST_NODE >> 10;
+        let message = format!("what the node says of itself takes more than {largest} KiB");
+        return Err(Status::resource_exhausted(message));
+    }
+    Ok(node)
 }
 
 impl From<Violation> for Status {
@@ -388,6 +398,7 @@ impl From<Violation> for Status {
             Violation::MissingTypeUrl | Violation::WrongProtocol => {
                 Self::invalid_argument(violation.to_string())
             }
+            Violation::TooManyNames => Self::resource_exhausted(violation.to_string()),
         }
     }
 }

@@ -17,7 +17,17 @@ pub(crate) struct Names(Option<Arc<Set>>);
 struct Set {
     /// The sum of the hashes of the names: adding one is adding its hash.
     hash: u128,
+    /// How much memory the names take, in bytes, roughly.
+    weight: usize,
     names: Box<[Arc<str>]>,
+}
+
+/// How much memory a name takes beside its own bytes, roughly.
+const OVERHEAD: usize = 32;
+
+/// How much memory a name takes, in bytes, roughly.
+pub(crate) fn weight(name: &str) -> usize {
+    name.len() + OVERHEAD
 }
 
 /// The sets that are in use. Only a cache: each set is its own truth.
@@ -72,7 +82,9 @@ impl Names {
         {
             return Self(Some(set));
         }
-        let set = Arc::new(Set { hash, names: make().into() });
+        let names: Box<[_]> = make().into();
+        let weight = names.iter().map(|name| weight(name)).sum();
+        let set = Arc::new(Set { hash, weight, names });
         sets.keep(&set);
         Self(Some(set))
     }
@@ -107,6 +119,11 @@ impl Names {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// How much memory they take, in bytes, roughly, as if nobody shared it.
+    pub(crate) fn weight(&self) -> usize {
+        self.0.as_ref().map_or(0, |set| set.weight)
     }
 
     /// A hash that no two different sets share, within this process.

@@ -210,6 +210,17 @@ impl NodeInfo {
     }
 }
 
+impl NodeInfo {
+    /// How much memory its texts take, in bytes, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        let Self { id, cluster, user_agent, user_agent_version, locality, metadata, features } =
+            self;
+        let texts = [id, cluster, user_agent, user_agent_version, locality];
+        let texts = texts.into_iter().chain(metadata.keys()).chain(metadata.values());
+        texts.chain(features).map(|text| crate::names::weight(text)).sum()
+    }
+}
+
 /// The feature of a client that drops what has outlived its time.
 const TTL: &str = "xds.config.supports-resource-ttl";
 /// That of one that looks for it in state-of-the-world responses, by either name

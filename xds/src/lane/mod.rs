@@ -23,7 +23,7 @@ use std::time::SystemTime;
 
 use crate::batch::{Batch, Tongue};
 use crate::interest::Interest;
-use crate::names::Names;
+use crate::names::{Names, weight};
 use crate::refusals::{Refusals, Search};
 use crate::shelf::Shelf;
 use crate::{Event, Protocol, Resource, ResourceType};
@@ -274,6 +274,16 @@ impl Lane {
         self.interest.is_wildcard() || names.is_subset(self.interest.names())
     }
 
+    /// How much memory the names take that the client has brought up, in bytes, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        let named = self.interest.names();
+        let dropped = self.in_flight.iter().flat_map(|in_flight| &in_flight.dropped);
+        let others = self.odd.keys().chain(&self.forced).chain(dropped);
+        let others = others.filter(|name| !named.contains(name)).map(|name| weight(name));
+        let versions = self.odd.values().map(Known::weight);
+        named.weight() + others.chain(versions).sum::<usize>()
+    }
+
     pub(crate) fn is_in_flight(&self) -> bool {
         self.in_flight.is_some()
     }
@@ -378,6 +388,15 @@ impl Lane {
 
     fn announces_absence(&self) -> bool {
         self.is_delta() && self.resource_type.announces_absence()
+    }
+}
+
+impl Known {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Version(version) => weight(version),
+            Self::Unknown | Self::Absent | Self::Uncertain => 0,
+        }
     }
 }
 

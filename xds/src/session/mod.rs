@@ -92,7 +92,14 @@ pub enum Violation {
     /// A request is in the other protocol than the stream.
     #[error("a request is not in the protocol of its stream")]
     WrongProtocol,
+    /// The client has brought up more names than a stream may.
+    #[error("the names on this stream take more than {} MiB", LARGEST_NAMES >> 20)]
+    TooManyNames,
 }
+
+/// How much memory the names may take that a client brings up on one stream, in bytes:
+/// some hundred thousand of them.
+const LARGEST_NAMES: usize = 32 << 20;
 
 impl Session {
     /// Starts a stream on which nothing has been said yet.
@@ -147,6 +154,9 @@ impl Session {
                 return Err(Violation::WrongProtocol);
             }
         };
+        if self.weight() > LARGEST_NAMES {
+            return Err(Violation::TooManyNames);
+        }
         outputs.extend(report.map(Output::Report));
         self.advance(&mut outputs, now);
         Ok(outputs)
@@ -242,6 +252,12 @@ impl Session {
     /// The types asked for that this engine does not serve.
     pub fn unknown_types(&self) -> impl Iterator<Item = &str> {
         self.unknown.iter().map(|(type_url, _)| type_url.as_str())
+    }
+
+    /// How much memory the names take that the client has brought up, in bytes, roughly.
+    fn weight(&self) -> usize {
+        let unknown = self.unknown.iter().map(|(type_url, lane)| type_url.len() + lane.weight());
+        self.lanes.iter().map(Lane::weight).chain(unknown).sum()
     }
 
     fn tongue(&self) -> Tongue {

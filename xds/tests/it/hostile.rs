@@ -154,6 +154,24 @@ async fn a_request_of_nearly_64_mib_is_taken_and_kept_no_longer_than_needed() {
 }
 
 #[tokio::test]
+async fn a_node_that_says_too_much_of_itself_is_refused() {
+    let plane = Plane::start().await;
+    let mut honest = Honest::start(&plane).await;
+    for protocol in BOTH {
+        let (_connection, mut stream) = raw_stream(&plane, USUAL, protocol).await;
+        let node = "n".repeat(300 << 10);
+        stream.write(first_request(protocol, &node, ResourceType::Endpoint, &[])).expect("heard");
+        assert_eq!(stream.status().await.as_deref(), Some("8"), "RESOURCE_EXHAUSTED");
+        let (_connection, mut stream) = raw_stream(&plane, USUAL, protocol).await;
+        let ask =
+            first_request(protocol, &node[..(200 << 10)], ResourceType::Endpoint, &["e".into()]);
+        stream.write(ask).expect("heard");
+        assert!(stream.next().await.is_some(), "much is not too much");
+        honest.follows(1).await;
+    }
+}
+
+#[tokio::test]
 async fn nonsense_ends_its_own_stream_and_no_other() {
     let node = |node: &'static [u8]| {
         framed(&proto::DeltaDiscoveryRequest {

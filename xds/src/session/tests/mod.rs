@@ -5,6 +5,7 @@
 
 mod alone;
 mod answers;
+mod bounds;
 mod delta;
 mod denial;
 mod endpoints;
@@ -257,6 +258,21 @@ fn c2_nonces_count_up_over_all_types_of_a_stream() {
         talk.publish(2, &[plain("a", "2"), listener_without_route("l")]);
         talk.ack(C);
         assert_eq!(talk.nonces[&C], "00000003");
+    });
+}
+
+#[test]
+fn c2_a_nonce_of_another_type_answers_nothing() {
+    for_both(|protocol| {
+        let mut talk = Talk::with(protocol, &[plain("a", "1"), listener_without_route("l")]);
+        talk.ask(C, &[]);
+        talk.ask(L, &[]);
+        let [of_clusters, of_listeners] = [C, L].map(|t| talk.nonces[&t].clone());
+        assert_eq!(talk.say(C, &of_listeners, &[], &[], None), NOTHING);
+        assert_eq!(talk.say(L, &of_clusters, &[], &[], Some("no")), NOTHING);
+        assert_eq!(talk.news(), NOTHING, "neither is accepted or refused");
+        assert_eq!(talk.ack(C), NOTHING);
+        assert_eq!(talk.news(), ["!acked cluster @1"]);
     });
 }
 
