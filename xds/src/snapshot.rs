@@ -301,6 +301,18 @@ mod tests {
     }
 
     #[test]
+    fn c52_a_route_to_a_cluster_that_is_not_there_makes_no_snapshot() {
+        let route = || testing::route("r", "1").requiring(ResourceType::Cluster, "a");
+        let missing = Snapshot::new(1, [route()]).map(drop);
+        let message = missing.expect_err("the cluster is missing").to_string();
+        assert_eq!(message, r#"route "r" needs the cluster "a", which is not there"#);
+        let cluster = testing::resource(ResourceType::Cluster, "a", "1");
+        assert!(Snapshot::new(1, [route(), cluster]).is_ok());
+        let other = testing::resource(ResourceType::Endpoint, "a", "1");
+        assert!(Snapshot::new(1, [route(), other]).is_err(), "of another type");
+    }
+
+    #[test]
     fn contradictions_are_refused() {
         let new = |resources| Snapshot::new(1, resources).map(drop);
         let cluster = |name: &str| testing::resource(ResourceType::Cluster, name, "");

@@ -90,6 +90,13 @@ impl Lane {
                     self.owed = true;
                     self.enumerate();
                 }
+                Turn::Dropped(name) if self.interest.names().contains(&name) => {
+                    // And asked for again in the same request: what is on its way may be
+                    // what the client has just dropped.
+                    if let Some(in_flight) = &mut self.in_flight {
+                        in_flight.dropped.insert(name);
+                    }
+                }
                 Turn::Dropped(name) if self.interest.covers(&name) => {}
                 Turn::Dropped(name) => self.forget(&name),
                 Turn::DroppedAll => dropped_all = true,

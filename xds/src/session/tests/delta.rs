@@ -144,6 +144,18 @@ fn c31_resubscribing_in_flight_sends_it_after_the_answer() {
 }
 
 #[test]
+fn c31_dropping_and_asking_again_in_one_request_sends_it_again() {
+    let mut talk = talk(&[endpoint("a", "1"), endpoint("b", "1")]);
+    assert_eq!(talk.ask(E, &["a", "b"]), ["endpoint a=1 b=1"]);
+    // The client may have read what is on its way before it dropped that, or not.
+    assert_eq!(talk.say(E, "", &["a"], &["a"], None), NOTHING);
+    assert_eq!(talk.ack(E), ["endpoint a=1"]);
+    assert_eq!(talk.ack(E), NOTHING);
+    assert_eq!(talk.say(E, "", &["a"], &["a"], None), ["endpoint a=1"]);
+    assert_eq!(talk.ack(E), NOTHING);
+}
+
+#[test]
 fn c32_nobody_is_told_that_something_unheard_of_is_gone() {
     let mut talk = talk(&[plain("a", "1"), endpoint("a", "1")]);
     talk.ask_and_ack(E, &["x"]);
@@ -182,8 +194,8 @@ fn c33_an_absent_name_is_answered_at_once_and_stays_subscribed() {
 }
 
 #[test]
-fn c33_of_routes_and_secrets_nobody_is_told_that_they_are_gone() {
-    for resource_type in [R, S] {
+fn c33_of_routes_secrets_and_filters_nobody_is_told_that_they_are_gone() {
+    for resource_type in [R, S, ResourceType::Extension] {
         let mut talk = talk(&[]);
         assert_eq!(talk.ask(resource_type, &["a"]), NOTHING);
         let line = format!("{resource_type} a=1");
