@@ -27,9 +27,7 @@ impl CallInfo {
     /// What is known by these. The server tells where the call comes from, if it
     /// does at all: tonic's own way, or else by an address.
     pub(crate) fn new(headers: http::HeaderMap, extensions: http::Extensions) -> Self {
-        let tonics = extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
-        let peer = tonics.or_else(|| extensions.get::<SocketAddr>().copied());
-        Self { peer, headers, extensions }
+        Self { peer: peer(&extensions), headers, extensions }
     }
 
     /// Takes a request apart.
@@ -37,4 +35,10 @@ impl CallInfo {
         let (metadata, extensions, message) = request.into_parts();
         (Self::new(metadata.into_headers(), extensions), message)
     }
+}
+
+/// Where a call comes from, as the server tells it.
+pub(crate) fn peer(extensions: &http::Extensions) -> Option<SocketAddr> {
+    let tonics = extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
+    tonics.or_else(|| extensions.get::<SocketAddr>().copied())
 }

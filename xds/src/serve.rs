@@ -8,6 +8,7 @@
 use std::error::Error;
 use std::future::{pending, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -30,6 +31,7 @@ use tonic::service::Routes;
 use tower::Service as _;
 
 use crate::Settings;
+use crate::streams::Streams;
 use crate::turn::Turns;
 
 /// The parts of a connection: what comes and goes on the socket.
@@ -49,6 +51,10 @@ const CONNECTION_WINDOW: u32 = 1 << 20;
 pub struct Server {
     routes: Routes,
     settings: Arc<Settings>,
+    /// The calls that are open, of all services.
+    calls: Streams,
+    /// Says how many those may be.
+    limits: Arc<Settings>,
 }
 
 /// Ends the streams of one connection; in the extensions of its requests.
@@ -72,12 +78,22 @@ struct Keepalive {
 
 impl Server {
     /// Serves `routes`, which may be of any services.
+    ///
+    /// Twice as many calls may be open, of whatever services, as the settings allow streams:
+    /// a client that has a stream may report its load as well. More are refused.
     pub fn new(routes: Routes, settings: Settings) -> Self {
-        Self { routes: routes.prepare(), settings: Arc::new(settings) }
+        let limits = Settings {
+            streams: settings.streams.saturating_mul(2),
+            streams_per_peer: settings.streams_per_peer.saturating_mul(2),
+            ..settings.clone()
+        };
+        let (settings, limits) = (Arc::new(settings), Arc::new(limits));
+        Self { routes: routes.prepare(), settings, calls: Streams::default(), limits }
     }
 
     /// Serves the connections that come, until `stop` or until there are no more;
-    /// then waits until those that are open have come to their end.
+    /// then waits until those that are open have come to their end, for as long as
+    /// [`Settings::write_deadline`] at most.
     ///
     /// What is known of a connection is in the extensions of its requests: where it
     /// comes from, as a [`SocketAddr`](std::net::SocketAddr), and whatever else.
@@ -153,6 +169,7 @@ impl Server {
         let mut keepalive = Keepalive::new(connection.ping_pong(), &self.settings);
         let mut ended = pin!(self.end(end));
         let mut is_ending = false;
+        let mut patience: Option<Pin<Box<Sleep>>> = None;
         let mut streams = FuturesUnordered::new();
         let turns = Turns::<3>::new();
         let mut round = |turns: &Turns<3>| {
@@ -161,6 +178,12 @@ impl Server {
                     is_ending = true;
                     connection.graceful_shutdown();
                     turns.call(CONNECTION);
+                    // Calls of other services may know of no end.
+                    patience = Some(Box::pin(sleep(self.settings.write_deadline)));
+                }
+                if patience.as_mut().is_some_and(|time| time.as_mut().poll(&mut cx).is_ready()) {
+                    connection.abrupt_shutdown(Reason::NO_ERROR);
+                    return Poll::Ready(Ok(()));
                 }
                 if keepalive.poll(&mut cx).is_ready() {
                     connection.abrupt_shutdown(Reason::NO_ERROR);
@@ -213,11 +236,22 @@ impl Server {
         request.extensions_mut().extend(extensions);
         let mut routes = self.routes.clone();
         let deadline = self.settings.write_deadline;
+        let peer = request.extensions().get::<SocketAddr>().map(|peer| peer.ip().to_canonical());
+        let (seat, refusal) = match self.calls.take(peer, &self.limits) {
+            Ok(seat) => (Some(seat), None),
+            Err(refusal) => (None, Some(refusal)),
+        };
         let call = async move {
+            let response = async {
+                match refusal {
+                    Some(refusal) => Ok(refusal.into_http()),
+                    None => routes.call(request).await,
+                }
+            };
             let response = tokio::select! {
                 biased;
                 _ = poll_fn(|cx| respond.poll_reset(cx)) => return None,
-                response = routes.call(request) => match response {
+                response = response => match response {
                     Ok(response) => response,
                     Err(never) => match never {},
                 },
@@ -230,6 +264,7 @@ impl Server {
         };
         let call = Box::pin(call);
         Box::pin(async move {
+            let _seat = seat; // until all is said
             if let Some((body, stream)) = call.await {
                 send(body, stream, deadline).await.ok();
             }

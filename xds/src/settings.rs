@@ -18,11 +18,15 @@ pub struct Settings {
     /// After what time a connection is ended, in good order, so that the clients of
     /// several servers spread over them again; a fifth less or so. Never if `None`.
     pub connection_age: Option<Duration>,
-    /// How long a client may leave what it was sent unread before it is dropped.
+    /// How long a client may leave what it was sent unread before it is dropped; and how
+    /// long calls may go on when their connection is to end.
     pub write_deadline: Duration,
     /// The size of the largest request, in bytes. A client that comes back names
     /// all that it holds, which can be more than gRPC's usual 4 MiB.
     pub largest_request: usize,
+    /// How much is kept of requests that have not come whole, of all streams together, in
+    /// bytes; beside 128 KiB of each. A stream that would need more is ended.
+    pub unread_requests: usize,
     /// How many streams are given their first response at once; at least one. One is
     /// under way until the transport has taken it. Clients that hold everything do
     /// not count.
@@ -46,6 +50,7 @@ impl Default for Settings {
             connection_age: None,
             write_deadline: Duration::from_secs(30),
             largest_request: 64 << 20,
+            unread_requests: 512 << 20,
             first_responses: 128,
             first_response_wait: Duration::from_secs(5),
             streams: 100_000,

@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::ready;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -20,16 +21,19 @@ use tonic::service::Routes;
 use tonic_prost::ProstCodec;
 
 use self::catalog::Method;
+use self::unread::Unread;
 use self::wire::{Requests, Responses};
+use crate::call;
 use crate::drive::{Call, Caller, Drive};
 use crate::entry::Door;
 use crate::serve::ConnectionEnd;
-use crate::streams::Streams;
+use crate::streams::{Seat, Streams};
 use crate::{CallInfo, Clients, Protocol, Settings, Source};
 
 mod catalog;
 mod fetch;
 mod said;
+mod unread;
 mod wire;
 
 pub use self::catalog::DiscoveryService;
@@ -52,6 +56,7 @@ struct Backend<S> {
     stop: CancellationToken,
     settings: Arc<Settings>,
     streams: Streams,
+    unread: Unread,
     door: Door,
     clients: Clients,
 }
@@ -153,12 +158,18 @@ where
 impl<S: Source> Backend<S> {
     fn new(source: Arc<S>, stop: CancellationToken, settings: Settings) -> Self {
         let (door, streams) = (Door::new(&settings), Streams::default());
-        let settings = Arc::new(settings);
-        Self { source, stop, settings, streams, door, clients: Clients::default() }
+        let (settings, unread, clients) =
+            (Arc::new(settings), Unread::default(), Clients::default());
+        Self { source, stop, settings, streams, unread, door, clients }
     }
 
     fn with_settings(self, settings: Settings) -> Self {
         Self { clients: self.clients, ..Self::new(self.source, self.stop, settings) }
+    }
+
+    /// A place for a stream, or a fetch, that comes from there.
+    fn seat(&self, peer: Option<SocketAddr>) -> Result<Seat, Status> {
+        self.streams.take(peer.map(|peer| peer.ip().to_canonical()), &self.settings)
     }
 
     fn answer<B>(
@@ -179,7 +190,12 @@ impl<S: Source> Backend<S> {
             }
             Some(Method::Fetch(resource_type)) => {
                 let backend = self.clone();
+                let seat = match self.seat(call::peer(request.extensions())) {
+                    Ok(seat) => seat,
+                    Err(status) => return Box::pin(ready(Ok(status.into_http()))),
+                };
                 Box::pin(async move {
+                    let _seat = seat; // until it is answered
                     let largest = backend.settings.largest_request;
                     let fetch = tower::service_fn(move |request: tonic::Request<_>| {
                         let backend = backend.clone();
@@ -212,14 +228,14 @@ impl<S: Source> Backend<S> {
     {
         let (parts, body) = request.into_parts();
         let call = Call::new(service, CallInfo::new(parts.headers, parts.extensions));
-        let peer = call.info.peer.map(|peer| peer.ip().to_canonical());
-        let seat = match self.streams.take(peer, &self.settings) {
+        let seat = match self.seat(call.info.peer) {
             Ok(seat) => seat,
             Err(status) => return status.into_http(),
         };
         let end = call.info.extensions.get::<ConnectionEnd>().map(|end| end.0.clone());
-        let largest = self.settings.largest_request;
-        let requests = Requests::new(Box::pin(body), service, protocol, largest);
+        let (largest, unread) = (self.settings.largest_request, self.settings.unread_requests);
+        let share = self.unread.share(unread);
+        let requests = Requests::new(Box::pin(body), service, protocol, largest, share);
         let drive = Drive::new(Caller {
             source: Arc::clone(&self.source),
             stop: end.unwrap_or_else(|| self.stop.clone()),
@@ -253,6 +269,7 @@ impl<S> Clone for Backend<S> {
             stop: self.stop.clone(),
             settings: Arc::clone(&self.settings),
             streams: self.streams.clone(),
+            unread: self.unread.clone(),
             door: self.door.clone(),
             clients: self.clients.clone(),
         }

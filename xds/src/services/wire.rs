@@ -16,6 +16,7 @@ use tonic::Status;
 
 use super::DiscoveryService;
 use super::said::Said;
+use super::unread::Share;
 use crate::drive::Drive;
 use crate::session::Request;
 use crate::{Protocol, Source};
@@ -33,6 +34,8 @@ pub(super) struct Requests<B> {
     chunk: Bytes,
     /// The start of a message that did not come in one piece.
     partial: BytesMut,
+    /// What that takes of the memory that there is for all.
+    share: Share,
     said: Said,
 }
 
@@ -49,9 +52,10 @@ impl<B> Requests<B> {
         service: DiscoveryService,
         protocol: Protocol,
         largest: usize,
+        share: Share,
     ) -> Self {
         let (chunk, partial) = (Bytes::new(), BytesMut::new());
-        Self { body, service, protocol, largest, chunk, partial, said: Said::default() }
+        Self { body, service, protocol, largest, chunk, partial, share, said: Said::default() }
     }
 
     /// The next message, if all of it has come.
@@ -59,7 +63,7 @@ impl<B> Requests<B> {
         if self.partial.is_empty() {
             let Some(length) = self.length(&self.chunk)? else {
                 self.partial.extend_from_slice(&std::mem::take(&mut self.chunk));
-                return Ok(None);
+                return Ok(None); // a few bytes
             };
             if self.chunk.len() >= PREFIX + length {
                 self.chunk.advance(PREFIX);
@@ -69,8 +73,10 @@ impl<B> Requests<B> {
         self.partial.extend_from_slice(&std::mem::take(&mut self.chunk));
         let Some(length) = self.length(&self.partial)? else { return Ok(None) };
         if self.partial.len() < PREFIX + length {
+            self.share.keep(self.partial.len())?;
             return Ok(None);
         }
+        self.share.keep(0)?;
         let mut whole = std::mem::take(&mut self.partial).freeze();
         whole.advance(PREFIX);
         let message = whole.split_to(length);
@@ -204,6 +210,7 @@ mod tests {
 
     use super::*;
     use crate::ResourceType;
+    use crate::services::unread::Unread;
 
     /// A body that comes in these pieces.
     struct Pieces(VecDeque<Bytes>);
@@ -221,7 +228,12 @@ mod tests {
     }
 
     fn requests(pieces: VecDeque<Bytes>) -> Requests<Pieces> {
-        Requests::new(Pieces(pieces), DiscoveryService::Aggregated, Protocol::Delta, 1000)
+        sharing(pieces, 1000, Unread::default().share(0))
+    }
+
+    fn sharing(pieces: VecDeque<Bytes>, largest: usize, share: Share) -> Requests<Pieces> {
+        let service = DiscoveryService::Aggregated;
+        Requests::new(Pieces(pieces), service, Protocol::Delta, largest, share)
     }
 
     fn frame(names: usize) -> Vec<u8> {
@@ -260,6 +272,34 @@ mod tests {
                 .collect();
             prop_assert_eq!(read, counts);
         }
+    }
+
+    #[tokio::test]
+    async fn large_requests_that_do_not_come_whole_are_bounded_together() {
+        const LARGE: usize = 1 << 20;
+        let unread = Unread::default();
+        let start = || {
+            let prefix: &[u8] = &[0, 0, 0x20, 0, 0]; // of 2 MiB, of which a half comes
+            [Bytes::from_static(prefix), vec![0; LARGE].into()].into()
+        };
+        let share = || unread.share(LARGE);
+        let waiting = |pieces| {
+            let mut requests = sharing(pieces, 64 << 20, share());
+            requests.body.0.pop_front().into_iter().for_each(|piece| requests.chunk = piece);
+            assert!(requests.message().expect("it goes on").is_none());
+            requests
+        };
+        let mut one = waiting(start());
+        one.chunk = vec![0; LARGE].into();
+        assert!(one.message().expect("there is room").is_none());
+        let mut two = sharing(start(), 64 << 20, share());
+        let refused = two.next().await.expect("an answer").expect_err("there is no room");
+        assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+        drop(two);
+        one.chunk = vec![0; LARGE].into();
+        assert_eq!(one.message().expect("it is whole").map(|whole| whole.len()), Some(2 * LARGE));
+        let mut two = sharing(start(), 64 << 20, share());
+        assert!(two.next().await.is_none(), "there is room again");
     }
 
     #[tokio::test]

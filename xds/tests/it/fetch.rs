@@ -51,6 +51,25 @@ async fn a_fetching_client_is_connected_for_the_call_and_no_longer() {
 }
 
 #[tokio::test]
+async fn a_fetch_takes_the_place_of_a_stream() {
+    let mut settings = marchproxy_xds::Settings::default();
+    settings.streams_per_peer = 1;
+    let plane = Plane::start_with(settings).await;
+    plane.source.publish(snapshot(1, [cluster("a", "1"), endpoint("a", "1")]));
+    let mut stream = plane.envoy(marchproxy_xds::Protocol::Delta, "n").await;
+    stream.subscribe(ResourceType::Endpoint, &["a"]).await;
+    stream.next().await;
+    let service = DiscoveryService::Of(ResourceType::Cluster);
+    let refused = FakeEnvoy::fetch(plane.addr, service, request(&[])).await;
+    assert_eq!(refused.expect_err("there is no place").code(), Code::ResourceExhausted);
+    drop(stream);
+    plane.source.wait_for(|news| *news == News::Ended("n".into())).await;
+    for _ in 0..3 {
+        FakeEnvoy::fetch(plane.addr, service, request(&[])).await.expect("an answer");
+    }
+}
+
+#[tokio::test]
 async fn c40_bad_fetches_are_refused() {
     let plane = Plane::start().await;
     let service = DiscoveryService::Of(ResourceType::Cluster);

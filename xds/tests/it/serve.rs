@@ -1,5 +1,6 @@
 //! The server under the streams: whom it drops, and how it ends connections.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -7,15 +8,20 @@ use h2::client::ResponseFuture;
 use h2::{Reason, SendStream};
 use marchproxy_proto as proto;
 use marchproxy_xds::testing::{News, cluster, endpoint, resource, snapshot};
-use marchproxy_xds::{Protocol, ResourceType, Settings};
+use marchproxy_xds::{Protocol, ResourceType, Server, Settings};
 use prost::Message as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
+use tonic::body::Body;
+use tonic::service::Routes;
 
 use crate::{ADS, Plane, node};
+
+const WAIT: Duration = Duration::from_secs(5);
 
 /// A client on the bare protocol, which reads what it is told to.
 struct Raw {
@@ -122,4 +128,74 @@ async fn streams_beyond_the_limit_are_refused_with_a_reason() {
     let status = tonic::Status::from_header_map(two.headers()).expect("a status");
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert_eq!(status.message(), "1 streams are served to 127.0.0.1 already");
+}
+
+/// A connection to a server with a service that never answers.
+struct Silent {
+    client: h2::client::SendRequest<Bytes>,
+    stop: CancellationToken,
+    /// The server's side first.
+    tasks: [JoinSet<()>; 2],
+}
+
+impl Silent {
+    async fn start(settings: Settings) -> Self {
+        let mut routes = Routes::default();
+        let silent = tower::service_fn(|_: http::Request<_>| {
+            std::future::pending::<Result<http::Response<Body>, Infallible>>()
+        });
+        let router = routes.axum_router_mut();
+        *router = std::mem::take(router).route_service("/x.Silent/Call", silent);
+        let server = Server::new(routes, settings);
+        let socket = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = socket.local_addr().expect("an address");
+        let (stop, mut tasks) = (CancellationToken::new(), [JoinSet::new(), JoinSet::new()]);
+        let stopped = stop.clone();
+        tasks[0].spawn(async move {
+            let (socket, peer) = socket.accept().await.expect("a client");
+            let mut extensions = http::Extensions::new();
+            extensions.insert(peer);
+            server.serve_connection(socket, extensions, stopped).await;
+        });
+        let socket = TcpStream::connect(addr).await.expect("a server");
+        let (client, connection) = h2::client::handshake(socket).await.expect("HTTP/2");
+        tasks[1].spawn(async move {
+            connection.await.ok();
+        });
+        Self { client: client.ready().await.expect("ready"), stop, tasks }
+    }
+
+    fn call(&mut self) -> (ResponseFuture, SendStream<Bytes>) {
+        let request = http::Request::post("http://x/x.Silent/Call").body(());
+        self.client.send_request(request.expect("a request"), false).expect("a stream")
+    }
+}
+
+#[tokio::test]
+async fn calls_are_counted_whatever_service_they_are_of() {
+    let mut plane = Silent::start(settings(|settings| settings.streams_per_peer = 2)).await;
+    let mut open: Vec<_> = (0..4).map(|_| plane.call()).collect();
+    let (refused, _body) = plane.call();
+    let refused = timeout(WAIT, refused).await.expect("at once").expect("an answer");
+    assert_eq!(refused.headers()["grpc-status"], "8", "RESOURCE_EXHAUSTED");
+    for (answer, _) in &mut open {
+        let answer = timeout(Duration::from_millis(1), answer).await;
+        assert!(answer.is_err(), "the others are still open");
+    }
+    drop(open.pop()); // which resets it
+    let is_free =
+        async { while timeout(Duration::from_millis(100), plane.call().0).await.is_ok() {} };
+    timeout(WAIT, is_free).await.expect("there is a place again");
+}
+
+#[tokio::test]
+async fn c43_a_call_that_knows_of_no_end_does_not_hold_up_a_stop() {
+    let short = settings(|settings| settings.write_deadline = Duration::from_millis(100));
+    let mut plane = Silent::start(short).await;
+    let (mut answer, _body) = plane.call();
+    assert!(timeout(Duration::from_millis(50), &mut answer).await.is_err(), "it is open");
+    plane.stop.cancel();
+    let end = timeout(WAIT, plane.tasks[0].join_next()).await.expect("it has had its time");
+    end.expect("a task").expect("it ends well");
+    assert!(timeout(WAIT, answer).await.expect("at once").is_err());
 }
