@@ -21,6 +21,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         }),
         4 => named().prop_map(|(resource_type, name)| Step::Subscribe(resource_type, name)),
         2 => named().prop_map(|(resource_type, name)| Step::Unsubscribe(resource_type, name)),
+        1 => named().prop_map(|(resource_type, name)| Step::Renew(resource_type, name)),
+        1 => of_type().prop_map(Step::SubscribeAll),
+        1 => of_type().prop_map(Step::UnsubscribeAll),
         1 => of_type().prop_map(Step::Stale),
         1 => Just(Step::Lift),
         1 => Just(Step::EndGrace),
@@ -104,5 +107,21 @@ fn an_empty_list_that_is_refused_ends_no_search() {
     first.into_iter().for_each(|step| model.step(step));
     model.step(publish([3, 0, 0], [2, 5, 1], [1, 3, 3]));
     last.into_iter().chain([refuse(C)]).for_each(|step| model.step(step));
+    model.settle();
+}
+
+#[test]
+fn c6_a_removal_that_has_to_wait_is_not_acquitted_with_the_rest_of_its_part() {
+    let mut model = Model::new(Protocol::Sotw, true);
+    for step in [
+        publish([3, 0, 3], [0, 0, 0], [0, 0, 0]),
+        Step::Accept(L),
+        Step::Accept(L),
+        Step::Accept(C),
+        publish([3, 0, 3], [0, 0, 0], [4, 3, 4]),
+        refuse(C),
+    ] {
+        model.step(step);
+    }
     model.settle();
 }
