@@ -212,6 +212,10 @@ pub(super) fn operation_type(
     let operation = match (&document.operations, name) {
         (DocumentOperations::Single(operation), _) => Some(operation),
         (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name),
+        // One that has a name needs no choosing, either.
+        (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => {
+            operations.values().next()
+        }
         (DocumentOperations::Multiple(_), None) => None,
     };
     operation.map(|operation| operation.node.ty)
@@ -303,5 +307,7 @@ mod tests {
         assert_eq!(operation_type(&two, Some("a")), Some(OperationType::Query));
         assert_eq!(operation_type(&two, Some("c")), Some(OperationType::Mutation));
         assert_eq!(operation_type(&two, None), None);
+        let one = async_graphql::parser::parse_query("mutation c { d }").unwrap();
+        assert_eq!(operation_type(&one, None), Some(OperationType::Mutation));
     }
 }
