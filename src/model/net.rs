@@ -1,7 +1,7 @@
 //! Addresses: where traffic is sent to, and which hosts it is asked for.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -162,8 +162,13 @@ impl TryFrom<String> for HostPattern {
         if let Some(suffix) = pattern.strip_prefix("*.") {
             return Ok(Self(format!("*.{}", dns_name(suffix)?)));
         }
+        // As a Host header writes it, and as it is kept.
+        let bracketed = pattern.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        if let Some(ip) = bracketed.and_then(|ip| ip.parse::<Ipv6Addr>().ok()) {
+            return Ok(Self(format!("[{ip}]")));
+        }
         Ok(Self(match Host::try_from(pattern)? {
-            Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]"), // as a Host header writes it
+            Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
             ip @ Host::Ip(IpAddr::V4(_)) => ip.to_string(),
             Host::Dns(name) => name,
         }))
@@ -230,6 +235,10 @@ mod tests {
             ("*.Example.com", Ok("*.example.com")),
             ("a.example.com", Ok("a.example.com")),
             ("::1", Ok("[::1]")),
+            ("[::1]", Ok("[::1]")),
+            ("[0:0::1]", Ok("[::1]")),
+            ("[10.0.0.1]", Err(HostError::Character('['))),
+            ("[::1", Err(HostError::Character('['))),
             ("*.", Err(HostError::Empty)),
             ("a.*", Err(HostError::Character('*'))),
             ("*.*.com", Err(HostError::Character('*'))),
@@ -238,6 +247,10 @@ mod tests {
         for (input, want) in table {
             let got = HostPattern::try_from((*input).to_owned()).map(String::from);
             assert_eq!(got, want.map(str::to_owned), "input {input:?}");
+            if let Ok(kept) = got {
+                // It is read again, as it is kept.
+                assert_eq!(HostPattern::try_from(kept.clone()).map(String::from), Ok(kept));
+            }
         }
     }
 }
