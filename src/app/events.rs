@@ -196,6 +196,10 @@ pub(super) fn tell_change(tx: &Tx, entry: &NewAuditEntry, about: About, now: Dat
     }));
 }
 
+/// What may change anything in a group, at once.
+const WHOLESALE: [Operation; 3] =
+    [Operation::ApplyChanges, Operation::Rollback, Operation::ReplaceContent];
+
 /// What a group consisted of before an operation that may change any of it.
 pub(super) async fn before(
     tx: &Tx,
@@ -306,7 +310,10 @@ fn sees_change(actor: &Actor, change: &ResourceChange, group: Option<NodeGroupId
         return is_own || actor.may(Operation::ReadAudit, Scope::Everywhere).is_ok();
     };
     let service = || change.id.parse::<i32>().ok().and_then(|id| ServiceId::try_from(id).ok());
+    // What it says of itself may name anything in the group.
+    let is_of_all = WHOLESALE.iter().any(|operation| operation.name() == change.operation);
     match change.noun.as_str() {
+        "node group" if is_of_all => actor.sees_group(group),
         "node group" => actor.knows_group(group),
         "service" => service()
             .is_some_and(|id| actor.may(Operation::ReadService, Scope::Service(group, id)).is_ok()),

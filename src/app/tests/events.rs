@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::events::Told;
 use crate::model::{
     AuditEntry, ChangeKind, Event, EventFilter, EventKind, EventOrder, Happening, NewAuditEntry,
-    ResetReason, ResourceChange,
+    NodeGroupChange, ResetReason, ResourceChange,
 };
 
 const ALL: EventOrder = EventOrder::OldestFirst;
@@ -138,6 +138,41 @@ async fn an_event_is_told_to_who_may_see_what_it_is_about() {
         EventFilter { group: Some(blue), ..Default::default() },
     );
     assert!(hidden.await.is_err(), "a group that they may not know of");
+}
+
+#[tokio::test]
+async fn who_sees_one_service_hears_of_changes_of_others_neither_singly_nor_together() {
+    let plane = Plane::start().await;
+    let (app, group) = (&plane.app, plane.app.default_group());
+    let mine = plane.service(None, "mine").await;
+    for (user, role) in [("of-service", Role::Member), ("viewer", Role::Viewer)] {
+        plane.user(user, role).await;
+    }
+    let of_service = plane.come("of-service").await;
+    let role = AssignedRole::Viewer;
+    app.assign_service(&plane.admin, of_service.user, mine.id, role).await.unwrap();
+    let (of_service, viewer) = (plane.come("of-service").await, plane.come("viewer").await);
+
+    let before = app.event_log(&plane.admin).await.unwrap().end();
+    let new = NewService { group: None, spec: service_spec("theirs") };
+    let change = ReadChange {
+        field: "createService",
+        read: Box::new(|_| Ok(NewChange::CreateService(Box::new(new)))),
+    };
+    let changes = Changes { group: None, changes: vec![change], message: None };
+    app.apply_changes(&plane.admin, changes).await.unwrap();
+    let named = async |actor: &Actor| {
+        let filter = EventFilter::default();
+        let told = app.events(actor, &filter, ALL, Some(before), 10).await.unwrap();
+        told.iter().filter(|event| format!("{event:?}").contains("theirs")).count()
+    };
+    assert_eq!((named(&viewer).await, named(&of_service).await), (3, 0));
+
+    // What the group itself is called they may know.
+    let change = NodeGroupChange { description: Some("ours".to_owned()), ..Default::default() };
+    app.update_node_group(&plane.admin, group, change).await.unwrap();
+    let last = events(&plane, &of_service).await.pop().unwrap();
+    assert_eq!(self::change(&last).unwrap().operation, "UpdateNodeGroup");
 }
 
 #[tokio::test]
