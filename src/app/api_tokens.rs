@@ -2,7 +2,7 @@
 
 use super::App;
 use super::audit::Note;
-use crate::auth::{Actor, Operation, Scope, UserSecret};
+use crate::auth::{Actor, Operation, Scope, UserSecret, Via};
 use crate::error::{Error, Result};
 use crate::model::{ApiToken, ApiTokenId, ApiTokenSpec, Invalid, Page, UserId};
 
@@ -47,13 +47,19 @@ impl App {
         Ok((token, secret))
     }
 
-    /// Revokes an API token, for good: one's own, or any for administrators.
+    /// Revokes an API token, for good: one's own, or any for administrators. Somebody who
+    /// comes with an API token may revoke that one, and as an administrator any: one that
+    /// may only look must not shut out the others.
     #[tracing::instrument(skip_all, fields(api_token.id = %id))]
     pub async fn revoke_api_token(&self, actor: &Actor, id: ApiTokenId) -> Result<()> {
         let act = self.act(actor, Operation::RevokeApiToken).await?;
         let token = act.tx.api_token(id).await?;
         if token.user != actor.user && actor.may_administer().is_err() {
             return Err(Error::not_found("API token", id));
+        }
+        match actor.via() {
+            Via::ApiToken(with) if *with != id => actor.may_administer()?,
+            Via::ApiToken(_) | Via::Session(_) | Via::OldToken => {}
         }
         act.tx.delete_api_token(id).await?;
         act.done(format!("revoke API token {}", token.spec.name), Note::gone(&token)).await?;

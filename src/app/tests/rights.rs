@@ -33,6 +33,10 @@ async fn an_api_token_does_what_it_is_for_until_it_is_revoked() {
         403
     );
     assert_eq!(refused(plane.app.sign_out(&script).await).1, 400);
+    let (other, other_secret) = make(spec("other", Role::Viewer, None)).await.unwrap();
+    assert_eq!(refused(plane.app.revoke_api_token(&script, other.id).await).1, 403);
+    let itself = plane.with(other_secret.expose()).await.unwrap();
+    plane.app.revoke_api_token(&itself, other.id).await.unwrap();
     let listed = plane.app.api_tokens(&actor, Some(ann.id), Page::ALL).await.unwrap();
     assert!(listed[0].last_used_at.is_some());
 
