@@ -7,7 +7,10 @@ use super::labels::{self, LabelInput};
 use crate::error::Result;
 use crate::model::{Invalid, Labelled, Page};
 
-const MOST: i64 = 200;
+/// How long a page may be.
+pub(super) const MOST: i64 = 200;
+/// How long it is if nobody says.
+pub(super) const USUAL: u64 = 50;
 
 /// A list of `T`, a page at a time.
 pub(super) type Paged<T> = Connection<OpaqueCursor<i64>, T>;
@@ -66,7 +69,7 @@ impl Slice {
     pub(super) fn part<T>(self, whole: Vec<T>) -> (Vec<T>, impl Iterator<Item = i64>) {
         let skipped = self.after.and_then(|after| usize::try_from(after).ok()).unwrap_or(0);
         let rows: Vec<T> = whole.into_iter().skip(skipped).take(self.first + 1).collect();
-        (rows, 1 + self.after.unwrap_or(0).max(0)..)
+        (rows, self.after.unwrap_or(0).max(0).saturating_add(1)..)
     }
 
     /// Presents the rows that were read, each under its key.

@@ -119,10 +119,13 @@ async fn no_form_can_have_a_browser_change_anything() {
         let (status, ..) = post(&plane, &[("content-type", content_type)], body(LOGIN)).await;
         assert_eq!(status, 415, "{content_type}");
     }
-    let query = serde_urlencoded::to_string([("query", LOGIN)]).unwrap();
-    let by_get = plane.http_request("GET", &format!("/graphql?{query}"));
-    let (status, headers, answer) = answered(by_get).await;
-    assert_eq!((status, &headers["allow"]), (405, &"GET, POST".parse().unwrap()), "{answer}");
+    for mutation in [LOGIN.to_owned(), LOGIN.replace("mutation", "mutation SignIn")] {
+        let query = serde_urlencoded::to_string([("query", mutation)]).unwrap();
+        let by_get = plane.http_request("GET", &format!("/graphql?{query}"));
+        let (status, headers, answer) = answered(by_get).await;
+        let allow = headers.get("allow").map(|allow| allow.to_str().unwrap());
+        assert_eq!((status, allow), (405, Some("GET, POST")), "{answer}");
+    }
 }
 
 #[tokio::test]
@@ -132,6 +135,12 @@ async fn what_is_too_much_is_refused() {
         body(&format!("{{ {} }}", (0..n).map(one).collect::<Vec<_>>().join(" ")))
     };
     let deep = "{ nodeGroups { nodes ".repeat(12) + "{ id }" + &" } }".repeat(12);
+    // Each fragment spreads the next one twice: 2 KiB that come to 2^40 fields.
+    let spread = |i| format!("fragment f{i} on Query {{ ...f{} ...f{} }} ", i + 1, i + 1);
+    let doubling = (0..40).map(spread).collect::<String>();
+    let doubling = format!("{{ ...f0 }} {doubling} fragment f40 on Query {{ __typename }}");
+    let pages = "{ services(first: 200) { nodes { nodeGroup ".repeat(3);
+    let pages = format!("{pages} {{ id }} {}", "} } }".repeat(3));
     for (what, body, names) in [
         ("aliases", many(101, &|i| format!("a{i}: __typename")), "aliases"),
         (
@@ -140,6 +149,8 @@ async fn what_is_too_much_is_refused() {
             "directives",
         ),
         ("depth", body(&deep), ""),
+        ("fragments", body(&doubling), "fragments"),
+        ("pages of pages of pages", body(&pages), "shorter pages"),
         ("text", body(&format!("{{ me {{ id }} }} #{}", "x".repeat(110_000))), "102400"),
         ("batch", br#"[{"query": "{ me { id } }"}]"#.to_vec(), "one request"),
     ] {
