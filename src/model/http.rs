@@ -180,6 +180,14 @@ impl TryFrom<String> for Pattern {
     }
 }
 
+impl Pattern {
+    /// Checks what Envoy refuses besides. Patterns that were kept before this was known are
+    /// read all the same: whoever changes their route is told.
+    pub fn check(&self) -> Result<(), PatternError> {
+        Ok(re2::check_more(&self.0)?)
+    }
+}
+
 fn sized(text: &str) -> Result<(), PatternError> {
     match text.chars().count() {
         0 => Err(PatternError::Empty),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::At as _;
 use super::Labels;
 use super::Revision;
 use super::service::set;
@@ -219,6 +220,15 @@ impl RouteSpec {
         ] {
             if n > MOST {
                 return Err(Invalid::new(field, format!("at most {MOST}, not {n}")));
+            }
+        }
+        if let PathMatch::Regex(pattern) = &self.path {
+            pattern.check().at("regex").map_err(|e| e.within("path"))?;
+        }
+        for (place, header) in self.headers.iter().enumerate() {
+            if let TextMatch::Regex(pattern) = &header.value {
+                let checked = pattern.check().at("regex").map_err(|e| e.within("value"));
+                checked.map_err(|e| e.within(place).within("headers"))?;
             }
         }
         if let Some(twice) = first_repeated(&self.hosts) {
