@@ -1,5 +1,7 @@
 //! Listeners.
 
+use std::net::IpAddr;
+
 use super::audit::Note;
 use super::{App, Change, Done, Edit, check_revision};
 use crate::auth::{Actor, Operation};
@@ -101,6 +103,7 @@ impl Edit<'_> {
     /// Makes a listener.
     pub(super) async fn create_listener(&self, spec: ListenerSpec) -> Result<Done<Listener>> {
         self.check_listener(&spec).await?;
+        check_address(&spec)?;
         let listener = self.tx.insert_listener(self.group, &spec, false, self.now).await?;
         let (note, cause) = (Note::made(&listener), format!("create listener {}", spec.name));
         Ok(Done { made: listener, note, cause })
@@ -117,6 +120,7 @@ impl Edit<'_> {
         check_revision("listener", &before.spec.name, before.revision, change.if_revision)?;
         let spec = before.spec.clone().changed(change);
         self.check_listener(&spec).await?;
+        check_address(&spec)?;
         let listener = self.tx.update_listener(id, &spec, self.now).await?;
         let note = Note::changed(&before, &listener);
         Ok(Done { made: listener, note, cause: format!("update listener {}", spec.name) })
@@ -165,4 +169,16 @@ impl Edit<'_> {
         };
         Err(Invalid::new("certificate", why).into())
     }
+}
+
+/// Refuses an address that no Envoy can bind.
+fn check_address(spec: &ListenerSpec) -> Result<(), Invalid> {
+    let why = match spec.address {
+        IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => "must be written as an IPv4 address",
+        IpAddr::V6(ip) if ip.is_unicast_link_local() => {
+            "must be no link-local address: nothing says of which interface"
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => return Ok(()),
+    };
+    Err(Invalid::new("address", why))
 }

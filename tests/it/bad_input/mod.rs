@@ -92,6 +92,18 @@ fn listeners_and_groups(s: &Standing, taken: u16) -> Vec<Row> {
     let create = |what, bad, code, field| row(what, CREATE_LISTENER, but(&good, bad), code, field);
     vec![
         create("a bad address", json!({ "address": "localhost" }), "INVALID", At("input.address")),
+        create(
+            "an IPv4 address in IPv6's clothes",
+            json!({ "address": "::ffff:127.0.0.1" }),
+            "INVALID",
+            At("input.address"),
+        ),
+        create(
+            "an address of no interface in particular",
+            json!({ "address": "fe80::1" }),
+            "INVALID",
+            At("input.address"),
+        ),
         create("a port that another has", json!({ "port": taken }), "INVALID", At("input.port")),
         create("a taken name", json!({ "name": "tcp" }), "ALREADY_EXISTS", At("input.name")),
         create(

@@ -27,6 +27,16 @@ pub(super) fn routes(s: &Standing) -> Vec<Row> {
             json!({ "path": { "regex": "[a&&b]" } }),
             At("input.path.regex"),
         ),
+        create(
+            "a regex that Envoy refuses",
+            json!({ "path": { "regex": "/a**" } }),
+            At("input.path.regex"),
+        ),
+        create(
+            "a header regex that Envoy refuses",
+            json!({ "headers": [{ "name": "a" }, { "name": "b", "value": { "regex": r"\p{Alphabetic}" } }] }),
+            At("input.headers.1.value.regex"),
+        ),
         create("a relative prefix", json!({ "path": { "prefix": "a" } }), At("input.path.prefix")),
         create(
             "two kinds of path",
