@@ -46,6 +46,26 @@ impl App {
         Ok(())
     }
 
+    /// Counts an attempt of somebody who is signed in to show that they know their password,
+    /// before it is looked at: whoever has taken over their session must not guess it.
+    /// `TooMany` if it is one too many.
+    pub(super) async fn count_password(&self, user: UserId) -> Result<()> {
+        let Some(SignInLimit { limiter, attempts }) = &self.0.sign_ins else { return Ok(()) };
+        let standing = limiter.hit(&passwords_of(user), *attempts).await;
+        if standing.is_over {
+            tracing::warn!(user.id = %user, "too many wrong passwords of somebody signed in");
+            return Err(Error::TooMany { retry_after: Duration::from_secs(standing.reset.into()) });
+        }
+        Ok(())
+    }
+
+    /// Forgets the attempts before one that was good.
+    pub(super) async fn forget_passwords(&self, user: UserId) {
+        if let Some(SignInLimit { limiter, .. }) = &self.0.sign_ins {
+            limiter.forget(&passwords_of(user)).await;
+        }
+    }
+
     /// Forgets the codes before one that was good.
     pub(super) async fn forget_codes(&self, user: UserId) {
         if let Some(SignInLimit { limiter, .. }) = &self.0.sign_ins {
@@ -67,6 +87,10 @@ const CODES: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
 
 fn codes_of(user: UserId) -> Bucket {
     Bucket::new("code", user.to_string())
+}
+
+fn passwords_of(user: UserId) -> Bucket {
+    Bucket::new("password", user.to_string())
 }
 
 fn bucket(login: &str, origin: &Origin) -> Bucket {

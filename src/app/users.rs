@@ -137,6 +137,7 @@ impl App {
     ) -> Result<()> {
         const WRONG: Error = Error::Mistaken("current password is incorrect");
         actor.may(Operation::ChangePassword, Scope::Everywhere)?;
+        self.count_password(actor.user).await?;
         let known = self.0.store.read().await?.user(actor.user).await?.password_hash;
         let verdict = self.0.passwords.verify(current, Some(known.clone())).await?;
         if verdict == Verdict::Wrong {
@@ -145,6 +146,7 @@ impl App {
             self.note_refusal(Operation::ChangePassword, name, origin, &WRONG).await;
             return Err(WRONG);
         }
+        self.forget_passwords(actor.user).await;
         let hash = self.0.passwords.hash(new.into_secret()).await?;
         let act = self.act(actor, Operation::ChangePassword).await?;
         let user = act.tx.user(actor.user).await?;

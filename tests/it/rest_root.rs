@@ -190,4 +190,14 @@ async fn guessing_a_password_is_slow() {
     let answer = plane.ask_as(None, login, input).await;
     assert_eq!(answer.error()["extensions"]["code"], "TOO_MANY", "the edges count together");
     assert_eq!(guess("another", "a wrong one").await.status(), 401);
+
+    // Nor is it quicker for who has taken over a session.
+    let new = "another good password";
+    let body = json!({ "current_password": "a wrong one", "new_password": new,
+        "confirm_password": new });
+    let mut statuses = vec![];
+    for _ in 0..8 {
+        statuses.push(plane.rest("POST", "/api/v1/auth/change-password", body.clone()).await.0);
+    }
+    assert!(statuses.contains(&401) && statuses.contains(&429), "{statuses:?}");
 }
