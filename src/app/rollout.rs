@@ -86,6 +86,12 @@ impl Progress {
         self.nodes.iter().filter(|node| node.standing == standing).count()
     }
 
+    /// Those nodes that `actor` may see: none for who may only see a service of the group.
+    /// They are told how many there are, as far as they waited for them.
+    pub fn seen_by<'a>(&'a self, actor: &'a Actor) -> impl Iterator<Item = &'a NodeProgress> {
+        self.nodes.iter().filter(|node| actor.sees_group(node.node.group))
+    }
+
     /// Whether the wait for `quorum` is over, and how.
     pub fn outcome(&self, quorum: Quorum) -> Option<Outcome> {
         let [acked, nacked, all] =
@@ -167,22 +173,18 @@ impl App {
         })
     }
 
-    /// Waits until enough of the connected nodes have answered to `change`.
-    pub async fn wait_for(
-        &self,
-        actor: &Actor,
-        change: &Change,
-        wait: WaitFor,
-    ) -> Result<(Outcome, Progress)> {
+    /// Waits until enough of the connected nodes have answered to `change`, whoever has
+    /// made it: it is committed, so this does not fail.
+    pub async fn wait_for(&self, change: &Change, wait: WaitFor) -> (Outcome, Progress) {
         let Change { group, revision, .. } = *change;
         let deadline = Instant::now() + wait.limit;
-        let changes = self.follow_nodes(actor, Some(group)).await?;
+        let changes = self.0.nodes.follow(Some(group));
         let mut rollout = pin!(self.clone().rollout(group, revision, changes));
         while let Ok(Some(progress)) = timeout_at(deadline, rollout.next()).await {
             if let Some(outcome) = progress.outcome(wait.quorum) {
-                return Ok((outcome, progress));
+                return (outcome, progress);
             }
         }
-        Ok((Outcome::TimedOut, self.progress(group, revision)))
+        (Outcome::TimedOut, self.progress(group, revision))
     }
 }

@@ -194,10 +194,10 @@ impl WaitForInput {
 impl ChangeObject {
     /// Presents a change, once it was waited for as asked.
     async fn after(ctx: &Context<'_>, change: Change, wait: Option<WaitFor>) -> Result<Self> {
-        let (app, actor) = app_and_actor(ctx)?;
+        let (app, _) = app_and_actor(ctx)?;
         let rollout = match wait {
             Some(wait) if !change.dry_run => {
-                let (outcome, progress) = app.wait_for(actor, &change, wait).await?;
+                let (outcome, progress) = app.wait_for(&change, wait).await;
                 let progress = ProgressObject(progress);
                 Some(ChangeRollout { outcome: outcome.into(), progress })
             }
@@ -240,9 +240,10 @@ impl ProgressObject {
         self.0.convergence().into()
     }
 
-    /// Each connected proxy.
-    async fn nodes(&self) -> Vec<NodeProgressObject> {
-        self.0.nodes.iter().cloned().map(NodeProgressObject).collect()
+    /// Each connected proxy that you may see.
+    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<NodeProgressObject>> {
+        let (_, actor) = app_and_actor(ctx)?;
+        Ok(self.0.seen_by(actor).cloned().map(NodeProgressObject).collect())
     }
 }
 

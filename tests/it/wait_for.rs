@@ -60,3 +60,36 @@ async fn any_is_content_with_one_and_all_is_not() {
     assert_eq!(rollout["outcome"], "TIMED_OUT", "{made:#}");
     assert_eq!((&rollout["total"], &rollout["pending"]), (&json!(2), &json!(1)));
 }
+
+#[tokio::test]
+async fn who_may_change_one_service_waits_for_its_proxies_and_is_not_shown_them() {
+    let plane = Plane::start().await;
+    let upstream = Upstream::start("one").await;
+    let service = plane.create_service("mine", upstream.port()).await;
+    let password = "a good password";
+    let create = "mutation($input: CreateUserInput!) { createUser(input: $input) { user { id } } }";
+    let input = json!({ "username": "ann", "password": password, "role": "MEMBER" });
+    let ann = plane.ask(create, json!({ "input": input })).await.data();
+    let ann = ann["createUser"]["user"]["id"].clone();
+    let assign = "mutation($input: AssignServiceInput!) {
+        assignService(input: $input) { user { id } } }";
+    let input = json!({ "user": ann, "service": service, "role": "OPERATOR" });
+    plane.ask(assign, json!({ "input": input })).await.data();
+    let login = "mutation($input: LoginInput!) { login(input: $input) { token } }";
+    let input = json!({ "username": "ann", "password": password });
+    let ann = plane.ask_as(None, login, json!({ "input": input })).await.data();
+    let ann = format!("Bearer {}", ann["login"]["token"].as_str().unwrap());
+
+    let _envoy = Envoy::start(&plane, Protocol::Delta).await;
+    let update = "mutation($input: UpdateServiceInput!, $wait: WaitForInput) {
+        updateService(input: $input, waitFor: $wait) {
+            rollout { outcome total acked nodes { node { nodeId address } } } } }";
+    for weight in 2..5 {
+        let input = json!({ "id": service, "timeouts": { "requestMs": 1000 * weight } });
+        let variables = json!({ "input": input, "wait": wait("ALL", 20000) });
+        let made = plane.ask_as(Some(&ann), update, variables).await.data();
+        let rollout = &made["updateService"]["rollout"];
+        assert_eq!(rollout["outcome"], "ACKED", "{made:#}");
+        assert_eq!((&rollout["total"], &rollout["nodes"]), (&json!(1), &json!([])), "{made:#}");
+    }
+}
