@@ -58,7 +58,8 @@ pub(super) async fn open(
     }
     let origin = origin.map(|Extension(origin)| origin).unwrap_or_default();
     let browser = served.browser(&headers, origin.clone()).await.unwrap_or_default();
-    let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(LARGEST_MESSAGE);
+    let upgrade = upgrade.protocols([PROTOCOL]);
+    let upgrade = upgrade.max_message_size(LARGEST_MESSAGE).max_frame_size(LARGEST_MESSAGE);
     upgrade.on_upgrade(|io| Socket { io, served, origin }.run(browser))
 }
 
