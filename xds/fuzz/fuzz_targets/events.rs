@@ -45,7 +45,7 @@ impl<'a> Arbitrary<'a> for Script {
 }
 
 fn step(u: &mut Unstructured<'_>) -> Result<Step> {
-    Ok(match u.int_in_range(0..=14)? {
+    Ok(match u.int_in_range(0..=11)? {
         0 | 1 => Step::Publish(Desired {
             clusters: numbers(u, 4)?,
             routes: numbers(u, 7)?,
@@ -63,9 +63,6 @@ fn step(u: &mut Unstructured<'_>) -> Result<Step> {
         8 => Step::Lift,
         9 => Step::EndGrace,
         10 => Step::Wait,
-        11 => Step::Renew(resource_type(u)?, name(u)?),
-        12 => Step::SubscribeAll(resource_type(u)?),
-        13 => Step::UnsubscribeAll(resource_type(u)?),
         _ => Step::Reconnect,
     })
 }

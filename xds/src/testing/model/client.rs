@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use marchproxy_proto as proto;
 
 use super::stream::List;
-use super::{C, E, Key, Model, NAMES};
+use super::{C, E, Key, Model};
 use crate::testing::Received;
 use crate::{Protocol, Request, ResourceType};
 
 impl Model {
     pub(super) fn subscribe(&mut self, resource_type: ResourceType, name: &str) {
+        if self.is_wildcard(resource_type) {
+            return;
+        }
         let is_new = self.names.entry(resource_type).or_default().insert(name.into());
         let key = (resource_type, name.to_owned());
         if is_new || self.protocol == Protocol::Delta {
@@ -23,65 +26,10 @@ impl Model {
     }
 
     pub(super) fn unsubscribe(&mut self, resource_type: ResourceType, name: &str) {
-        if !self.stream.asked.contains(&resource_type) {
+        if self.is_wildcard(resource_type) || !self.stream.asked.contains(&resource_type) {
             return;
         }
-        let was_named = self.names.entry(resource_type).or_default().remove(name);
-        if !self.is_wildcard(resource_type) {
-            self.lose(resource_type, name);
-            self.check_interest(resource_type);
-        } else if was_named && self.protocol == Protocol::Delta {
-            // It is still wanted, and told about: c17.
-            self.stream.may_repeat.insert((resource_type, name.to_owned()));
-            self.stream.forgive(resource_type, name);
-        }
-        let nonce = self.nonce(resource_type);
-        self.say(resource_type, [], [name.to_owned()], None, &nonce);
-    }
-
-    pub(super) fn renew(&mut self, resource_type: ResourceType, name: &str) {
-        if self.protocol == Protocol::Sotw || !self.stream.asked.contains(&resource_type) {
-            return;
-        }
-        if self.is_wildcard(resource_type) {
-            self.stream.forgive(resource_type, name); // it never stopped to want it
-        } else {
-            self.lose(resource_type, name);
-        }
-        self.names.entry(resource_type).or_default().insert(name.into());
-        self.stream.may_repeat.insert((resource_type, name.to_owned()));
-        self.say(resource_type, [name.to_owned()], [name.to_owned()], None, "");
-    }
-
-    pub(super) fn subscribe_all(&mut self, resource_type: ResourceType) {
-        if !resource_type.is_full_state() || !self.wildcards.insert(resource_type) {
-            return;
-        }
-        self.stream.may_relist.insert(resource_type);
-        self.stream.named.insert(resource_type);
-        let nonce = self.nonce(resource_type);
-        self.say(resource_type, ["*".to_owned()], [], None, &nonce);
-    }
-
-    pub(super) fn unsubscribe_all(&mut self, resource_type: ResourceType) {
-        // What went without saying cannot be unsaid, state of the world.
-        let can_be_said =
-            self.protocol == Protocol::Delta || self.stream.named.contains(&resource_type);
-        if !can_be_said || !self.wildcards.remove(&resource_type) {
-            return;
-        }
-        for name in NAMES {
-            if !self.wants(resource_type, name) {
-                self.lose(resource_type, name);
-            }
-        }
-        self.check_interest(resource_type);
-        let nonce = self.nonce(resource_type);
-        self.say(resource_type, [], ["*".to_owned()], None, &nonce);
-    }
-
-    /// The client forgets a name, and what it holds of it.
-    fn lose(&mut self, resource_type: ResourceType, name: &str) {
+        self.names.entry(resource_type).or_default().remove(name);
         let key = (resource_type, name.to_owned());
         self.held.remove(&key);
         self.tainted.remove(&key);
@@ -101,15 +49,13 @@ impl Model {
         if resource_type == E {
             self.stream.warming.remove(name);
         }
-    }
-
-    /// Envoy drops what it has not read of a type that it wants nothing of, and does not
-    /// answer to it.
-    fn check_interest(&mut self, resource_type: ResourceType) {
-        if !self.wants_any(resource_type) {
+        if self.wanted(resource_type).is_empty() {
+            // Envoy drops what it has not read, and does not answer to it.
             self.stream.start_over(resource_type);
             self.lists.remove(&resource_type);
         }
+        let nonce = self.nonce(resource_type);
+        self.say(resource_type, [], [name.to_owned()], None, &nonce);
     }
 
     /// Reads a response, and refuses it if told whom to blame and what to apply. There
@@ -214,7 +160,7 @@ impl Model {
         let error_detail = error.map(|message| proto::Status { code: 13, message });
         let request = match self.protocol {
             Protocol::Sotw => Request::Sotw(proto::DiscoveryRequest {
-                resource_names: self.names_to_say(resource_type),
+                resource_names: self.wanted(resource_type),
                 version_info: self.lists.get(&resource_type).cloned().unwrap_or_default(),
                 type_url,
                 response_nonce: nonce.to_owned(),
@@ -236,9 +182,6 @@ impl Model {
             self.stream.came_with.insert(resource_type);
         }
         self.stream.asked.insert(resource_type);
-        if !self.names_to_say(resource_type).is_empty() {
-            self.stream.named.insert(resource_type);
-        }
         let outputs = self.stream.session.on_request(request, self.now).expect("it is in order");
         self.hear(outputs);
     }
@@ -248,22 +191,7 @@ impl Model {
 
 impl Model {
     pub(super) fn is_wildcard(&self, resource_type: ResourceType) -> bool {
-        self.wildcards.contains(&resource_type)
-    }
-
-    pub(super) fn wants_any(&self, resource_type: ResourceType) -> bool {
-        self.is_wildcard(resource_type) || !self.wanted(resource_type).is_empty()
-    }
-
-    /// What it asks for, as it says that: all goes without saying as long as nothing was
-    /// ever named.
-    pub(super) fn names_to_say(&self, resource_type: ResourceType) -> Vec<String> {
-        let mut names = self.wanted(resource_type);
-        let is_named = !names.is_empty() || self.stream.named.contains(&resource_type);
-        if self.is_wildcard(resource_type) && is_named {
-            names.push("*".to_owned());
-        }
-        names
+        self.wildcard && resource_type.is_full_state()
     }
 
     pub(super) fn is_complete(&self, resource_type: ResourceType) -> bool {

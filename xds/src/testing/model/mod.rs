@@ -66,13 +66,6 @@ pub enum Step {
     Subscribe(ResourceType, usize),
     /// The client no longer asks for a name of that type.
     Unsubscribe(ResourceType, usize),
-    /// The client drops a name of that type and asks for it again, in one request; only
-    /// delta has a form for that.
-    Renew(ResourceType, usize),
-    /// The client asks for all of that type, beside what it asks for by name.
-    SubscribeAll(ResourceType),
-    /// The client asks for no more of that type than it does by name.
-    UnsubscribeAll(ResourceType),
     /// The client repeats a request of that type with a nonce from long ago.
     Stale(ResourceType),
     /// What waits for the answer to clusters has waited long enough.
@@ -88,8 +81,8 @@ pub enum Step {
 /// A client, its stream, and what it should see.
 pub struct Model {
     protocol: Protocol,
-    /// The types of which it asks for all.
-    wildcards: BTreeSet<ResourceType>,
+    /// Whether it asks for all clusters and listeners, as Envoy does.
+    wildcard: bool,
     /// Whether what is gone stays for a time of grace.
     has_grace: bool,
     /// Whether it knows of times to live.
@@ -116,13 +109,13 @@ type Content = BTreeMap<String, Option<String>>;
 // === impl Model: what happens ===
 
 impl Model {
-    /// A client that has just connected. It asks for all clusters and listeners if
-    /// `wildcard`, as Envoy does, and otherwise for nothing until it subscribes.
+    /// A client that has just connected. It asks for everything if `wildcard`,
+    /// and otherwise for nothing until it subscribes.
     pub fn new(protocol: Protocol, wildcard: bool) -> Self {
         let latest = snapshot(0, Desired::all(1).resources());
         let mut model = Self {
             protocol,
-            wildcards: if wildcard { [C, L].into() } else { BTreeSet::new() },
+            wildcard,
             has_grace: false,
             has_ttl: false,
             now: SystemTime::UNIX_EPOCH,
@@ -173,11 +166,6 @@ impl Model {
             Step::Unsubscribe(resource_type, index) => {
                 self.unsubscribe(resource_type, NAMES[index % NAMES.len()]);
             }
-            Step::Renew(resource_type, index) => {
-                self.renew(resource_type, NAMES[index % NAMES.len()]);
-            }
-            Step::SubscribeAll(resource_type) => self.subscribe_all(resource_type),
-            Step::UnsubscribeAll(resource_type) => self.unsubscribe_all(resource_type),
             Step::Stale(resource_type) => {
                 if self.stream.nonces.contains_key(&resource_type) {
                     self.say(resource_type, [], [], None, "from long ago");
@@ -219,12 +207,12 @@ impl Model {
         let session = if self.has_grace { session.with_grace() } else { session };
         self.stream = Stream::new(if self.has_ttl { session.with_ttl() } else { session });
         for resource_type in TYPES {
-            if self.wants_any(resource_type) {
+            if self.is_wildcard(resource_type) || !self.wanted(resource_type).is_empty() {
                 let wanted = self.wanted(resource_type);
                 if self.protocol == Protocol::Delta {
                     self.tell_what_is_held(resource_type, &wanted);
                 }
-                self.say(resource_type, self.names_to_say(resource_type), [], None, "");
+                self.say(resource_type, wanted, [], None, "");
             }
         }
         self.note_gone();

@@ -10,8 +10,6 @@ use crate::{ResourceType, Session};
 pub(super) struct Stream {
     pub(super) session: Session,
     pub(super) asked: BTreeSet<ResourceType>,
-    /// The types of which something was ever named: then no names mean nothing.
-    pub(super) named: BTreeSet<ResourceType>,
     pub(super) unread: VecDeque<Received>,
     /// The last nonce read, by type.
     pub(super) nonces: BTreeMap<ResourceType, String>,
@@ -71,7 +69,6 @@ impl Stream {
         Self {
             session,
             asked: BTreeSet::new(),
-            named: BTreeSet::new(),
             unread: VecDeque::new(),
             nonces: BTreeMap::new(),
             all_nonces: BTreeSet::new(),
