@@ -15,7 +15,7 @@ use sea_orm::{
 };
 use tokio::sync::Notify;
 
-use super::rows::{Row, to_json};
+use super::rows::{Row, said_to_json};
 use super::{Store, Tx};
 use crate::error::{Error, Result};
 use crate::model::{
@@ -178,7 +178,7 @@ fn row(seq: i64, event: NewEvent) -> ActiveModel {
         node_group_id: Set(event.group.map(i32::from)),
         user_id: Set(event.user.map(i32::from)),
         username: Set(event.username),
-        payload: Set(to_json(&event.happening)),
+        payload: Set(said_to_json(&event.happening)),
         batch: Set(None),
     }
 }

@@ -62,6 +62,27 @@ impl Row {
     }
 }
 
+/// As [`to_json`], of what proxies say. PostgreSQL takes no NUL in a text, and what one proxy
+/// says must not keep what others say from being written: U+FFFD stands in its place.
+pub(super) fn said_to_json(value: &impl Serialize) -> JsonValue {
+    without_nul(to_json(value))
+}
+
+fn without_nul(value: JsonValue) -> JsonValue {
+    let clean = |text: String| {
+        if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+    };
+    match value {
+        JsonValue::String(text) => JsonValue::String(clean(text)),
+        JsonValue::Array(items) => items.into_iter().map(without_nul).collect(),
+        JsonValue::Object(fields) => {
+            let fields = fields.into_iter();
+            fields.map(|(name, value)| (clean(name), without_nul(value))).collect()
+        }
+        other @ (JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_)) => other,
+    }
+}
+
 /// Writes a domain type as a JSON column.
 pub(super) fn to_json(value: &impl Serialize) -> JsonValue {
     serde_json::to_value(value).expect("domain types have text keys and finite numbers")

@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 use super::Tx;
-use super::rows::{Row, to_json};
+use super::rows::{Row, said_to_json, to_json};
 use crate::error::{Error, Result};
 use crate::model::{Answers, NewSnapshot, NodeGroupId, Revision, SnapshotId, SnapshotRecord};
 
@@ -73,7 +73,7 @@ impl Tx {
             .await?;
         if let Some(first) = &more.first_refusal {
             of_it()
-                .col_expr(Column::FirstRefusal, Expr::value(to_json(first)))
+                .col_expr(Column::FirstRefusal, Expr::value(said_to_json(first)))
                 .filter(Column::FirstRefusal.is_null())
                 .exec(&self.0)
                 .await?;

@@ -1,5 +1,7 @@
 //! What Envoys do, in the event log; and how much they send, as it goes on.
 
+use marchproxy_xds::testing::FakeEnvoy;
+use marchproxy_xds::{Protocol as XdsProtocol, ResourceType};
 use serde_json::{Value, json};
 
 use crate::support::{Envoy, Plane, Protocol, TakenPort, Traffic, Upstream};
@@ -82,6 +84,27 @@ async fn an_envoy_that_comes_accepts_refuses_and_goes_is_in_the_log() {
     assert_ne!(server_after["instance"], server_before["instance"]);
     assert_eq!(server_after["eventLog"]["id"], server_before["eventLog"]["id"]);
     assert_eq!(server_after["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[tokio::test]
+async fn what_a_proxy_says_with_a_nul_is_written_and_so_is_what_others_say() {
+    let plane = Plane::start().await;
+    let start = server(&plane).await["eventLog"]["lastCursor"].clone();
+    let mut events = plane.subscribe(EVENTS, json!({ "after": start })).await;
+    plane.create_service("s", 9).await;
+    let address = ([127, 0, 0, 1], plane.xds_port()).into();
+    let mut odd = FakeEnvoy::connect(address, XdsProtocol::Delta, "odd\0node", "x\0y").await;
+    odd.subscribe(ResourceType::Cluster, &[]).await;
+    let given = odd.next().await;
+    odd.nack(&given, "no\0thanks").await;
+    let told = events.all_until("it refuses", is("NODE_NACKED")).await;
+    let nacked = &told.last().unwrap()["eventStream"];
+    assert_eq!(nacked["node"]["nodeId"], "odd\u{fffd}node", "{nacked:#}");
+    assert_eq!(nacked["nack"]["message"], "no\u{fffd}thanks", "{nacked:#}");
+    assert!(told.iter().any(is("NODE_CONNECTED")), "{told:#?}");
+
+    let _envoy = Envoy::start(&plane, Protocol::Delta).await;
+    events.all_until("another one is told of", is("NODE_ACKED")).await;
 }
 
 #[tokio::test]
