@@ -72,7 +72,9 @@ impl Interest {
         let added: Vec<Arc<str>> = added.map(|&name| Arc::from(name)).collect();
         self.names = self.names.changed(&added, &dropped);
         let mut turns: Vec<_> = dropped.into_iter().map(Turn::Dropped).collect();
-        turns.extend(added.into_iter().map(Turn::Asked));
+        // As one of all, it was asked for before.
+        let asked = if self.wildcard { Turn::AskedAgain } else { Turn::Asked };
+        turns.extend(added.into_iter().map(asked));
         match (std::mem::replace(&mut self.wildcard, wildcard), wildcard) {
             (false, true) => turns.push(Turn::AskedForAll),
             (true, false) => turns.push(Turn::DroppedAll),

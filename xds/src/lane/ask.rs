@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use marchproxy_proto as proto;
 
 use super::{Known, Lane};
+use crate::Resource;
 use crate::interest::Turn;
 use crate::shelf::Shelf;
 
@@ -84,6 +85,11 @@ impl Lane {
                 Turn::AskedAgain(name) => {
                     self.owed |= self.is_complete();
                     self.refusals.let_go(&name);
+                    // What is only for who names it did not come as one of all.
+                    let of_base = self.base.as_ref().and_then(|base| base.find(&name));
+                    if self.is_complete() && of_base.is_some_and(Resource::is_by_name_only) {
+                        self.listed.entry(name.clone()).or_insert(None);
+                    }
                     self.forced.insert(name);
                 }
                 Turn::AskedForAll => {

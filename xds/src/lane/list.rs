@@ -50,6 +50,7 @@ impl Lane {
             return None;
         }
         self.refusals.release_empty();
+        self.forced.clear(); // it has all there is
         Some(self.list_flight(push, list.kept))
     }
 

@@ -179,6 +179,35 @@ fn c6_a_refused_removal_that_has_to_wait_is_tried_when_it_may_go() {
 }
 
 #[test]
+fn a_name_added_beside_everything_is_held_already() {
+    let mut talk = Talk::with(Protocol::Sotw, &[plain("a", "1"), plain("c", "1")]);
+    talk.ask_and_ack(C, &["*"]);
+    let last = talk.nonce(C);
+    assert_eq!(talk.publish(2, &[plain("a", "1")]), ["cluster a=1"]);
+    talk.names.entry(C).or_default().insert("c".into());
+    assert_eq!(talk.say(C, &last, &[], &[], None), NOTHING, "it has not read that yet");
+    talk.news();
+    let lines = talk.nack(C, "c: must not go");
+    assert_eq!(talk.news()[0], r#"!nacked cluster @2 ["a"] ["c"]"#);
+    assert_eq!(lines, ["cluster a=1 c=1"], "it stays");
+    assert_eq!(talk.ack(C), NOTHING);
+}
+
+#[test]
+fn who_adds_the_name_of_what_everything_leaves_out_has_not_got_it() {
+    let api = |content| resource(L, "api", content).by_name_only();
+    let mut talk = Talk::with(Protocol::Sotw, &[resource(L, "l", "1"), api("1")]);
+    talk.ask_and_ack(L, &["*"]);
+    assert_eq!(talk.ask(L, &["api"]), ["listener api=1 l=1"]);
+    talk.news();
+    assert_eq!(talk.nack(L, "api: no"), NOTHING);
+    assert_eq!(talk.news()[0], r#"!nacked listener @1 ["api", "l"] ["api"]"#);
+    assert_eq!(talk.publish(2, &[resource(L, "l", "2"), api("1")]), ["listener l=2"]);
+    assert_eq!(talk.ack(L), NOTHING);
+    assert_eq!(talk.publish(3, &[resource(L, "l", "2"), api("3")]), ["listener api=3 l=2"]);
+}
+
+#[test]
 fn a_held_resource_is_released_when_it_vanishes() {
     let mut talk = Talk::with(Protocol::Delta, &[endpoint("a", "1")]);
     talk.ask(E, &["a"]);
