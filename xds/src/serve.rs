@@ -96,7 +96,7 @@ impl Server {
     /// [`Settings::write_deadline`] at most.
     ///
     /// What is known of a connection is in the extensions of its requests: where it
-    /// comes from, as a [`SocketAddr`](std::net::SocketAddr), and whatever else.
+    /// comes from, as a [`SocketAddr`], and whatever else.
     /// A connection that could not be made is nobody's loss: the error is skipped.
     pub async fn serve<I, C>(self, incoming: I, stop: CancellationToken)
     where

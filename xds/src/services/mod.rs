@@ -42,7 +42,7 @@ pub use self::catalog::DiscoveryService;
 ///
 /// A [`tower::Service`] for any HTTP/2 server, or [routes](Self::into_routes) for
 /// tonic's. The address of the peer is taken from tonic's connection info, or else
-/// from a [`SocketAddr`](std::net::SocketAddr) among the extensions of the request.
+/// from a [`SocketAddr`] among the extensions of the request.
 pub struct DiscoveryServer<S>(Backend<S>);
 
 /// Serves [`DiscoveryService::Aggregated`] and nothing else.
