@@ -37,10 +37,13 @@ pub struct LogConfig {
 impl LogConfig {
     /// What is logged.
     pub fn level(&self) -> &str {
+        // Which migrations have run is of interest to who looks for more.
+        const USUAL: &str = "info,sea_orm_migration=warn";
         match self.log_level.as_deref().filter(|level| !level.is_empty()) {
+            Some(level) if level.eq_ignore_ascii_case("info") => USUAL,
             Some(level) => level,
             None if self.debug => "info,marchproxy=debug,marchproxy_xds=debug",
-            None => "info,sea_orm_migration=warn",
+            None => USUAL,
         }
     }
 }
@@ -74,4 +77,26 @@ fn collector(text: &str) -> anyhow::Result<String> {
     let is_good = text.is_empty() || text.parse().as_ref().is_ok_and(is_url);
     ensure!(is_good, "must be like http://127.0.0.1:4317");
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn info_is_what_is_logged_if_nothing_is_said() {
+        let config = |log_level: Option<&str>, debug| LogConfig {
+            log_level: log_level.map(ToOwned::to_owned),
+            debug,
+            otel_exporter_otlp_endpoint: None,
+            log_format: LogFormat::Text,
+        };
+        let usual = config(None, false);
+        for said in ["", "info", "INFO"] {
+            assert_eq!(config(Some(said), false).level(), usual.level(), "{said}");
+        }
+        assert_eq!(config(Some("info"), true).level(), usual.level(), "what is said counts");
+        assert_ne!(config(None, true).level(), usual.level());
+        assert_eq!(config(Some("warn"), false).level(), "warn");
+    }
 }

@@ -15,11 +15,17 @@ use crate::server::TlsFiles;
 #[derive(Clone, Debug, Args)]
 pub struct XdsConfig {
     /// The IP address that xDS is served on.
-    #[arg(id = "xds_host", long = "xds-host", env = "XDS_HOST", default_value = "127.0.0.1")]
+    #[arg(
+        id = "xds_host",
+        long = "xds-host",
+        env = "XDS_HOST",
+        value_name = "XDS_HOST",
+        default_value = "127.0.0.1"
+    )]
     pub host: IpAddr,
 
     /// The port that xDS is served on.
-    #[arg(id = "xds_grpc_port", long = "xds-grpc-port", env = "XDS_GRPC_PORT", default_value_t = 18000, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(id = "xds_grpc_port", long = "xds-grpc-port", env = "XDS_GRPC_PORT", value_name = "XDS_GRPC_PORT", default_value_t = 18000, value_parser = clap::value_parser!(u16).range(1..))]
     pub grpc_port: u16,
 
     /// What proxies have to prove themselves with.
@@ -50,6 +56,7 @@ pub struct XdsConfig {
         id = "xds_allow_plaintext_secrets",
         long = "xds-allow-plaintext-secrets",
         env = "XDS_ALLOW_PLAINTEXT_SECRETS",
+        value_name = "XDS_ALLOW_PLAINTEXT_SECRETS",
         action = ArgAction::Set,
         default_value_t = false,
         default_missing_value = "true",
@@ -63,6 +70,7 @@ pub struct XdsConfig {
         id = "xds_max_streams",
         long = "xds-max-streams",
         env = "XDS_MAX_STREAMS",
+        value_name = "XDS_MAX_STREAMS",
         default_value = "50000"
     )]
     pub max_streams: NonZeroU32,
@@ -72,6 +80,7 @@ pub struct XdsConfig {
         id = "xds_max_streams_per_peer",
         long = "xds-max-streams-per-peer",
         env = "XDS_MAX_STREAMS_PER_PEER",
+        value_name = "XDS_MAX_STREAMS_PER_PEER",
         default_value = "10000"
     )]
     pub max_streams_per_peer: NonZeroU32,

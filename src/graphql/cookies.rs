@@ -7,7 +7,7 @@
 use async_graphql::Context;
 use chrono::Utc;
 use http::header::{COOKIE, HeaderMap, HeaderName, SET_COOKIE};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::app::SignedIn;
 use crate::auth::IssuedToken;
@@ -23,7 +23,7 @@ const REFRESH: &str = "marchproxy_refresh";
 pub struct CookieJar {
     /// Whether they may only be sent by HTTPS.
     secure: bool,
-    refresh: Option<String>,
+    refresh: Option<SecretString>,
 }
 
 impl CookieJar {
@@ -33,7 +33,7 @@ impl CookieJar {
         // Whoever claims HTTPS falsely only keeps their own cookies from themselves.
         let proto = headers.get("x-forwarded-proto").and_then(|proto| proto.to_str().ok());
         let secure = proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https"));
-        Some(Self { secure, refresh: cookie(headers, REFRESH).map(ToOwned::to_owned) })
+        Some(Self { secure, refresh: cookie(headers, REFRESH).map(SecretString::from) })
     }
 }
 
@@ -43,7 +43,7 @@ pub fn access_token(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// The refresh token of the client's cookie, if it keeps one.
-pub(super) fn refresh_token(ctx: &Context<'_>) -> Option<String> {
+pub(super) fn refresh_token(ctx: &Context<'_>) -> Option<SecretString> {
     ctx.data_opt::<CookieJar>()?.refresh.clone()
 }
 
@@ -114,12 +114,14 @@ mod tests {
         let asks = headers(&[
             (REQUESTED_BY, "dashboard"),
             (HeaderName::from_static("x-forwarded-proto"), "https"),
+            (COOKIE, "marchproxy_refresh=r3fr35h"),
         ]);
         let jar = CookieJar::read(&asks).unwrap();
         assert_eq!(
             jar.written(ACCESS, "token", 60),
             "marchproxy_access=token; Path=/graphql; Max-Age=60; HttpOnly; SameSite=Strict; Secure"
         );
+        assert!(!format!("{jar:?}").contains("r3fr35h"), "nor a log");
         assert!(CookieJar::read(&HeaderMap::new()).is_none());
     }
 }

@@ -156,11 +156,11 @@ impl SignInMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to do.")] input: Option<RefreshTokenInput>,
     ) -> Result<LoginPayload> {
-        let token = input.and_then(|input| input.refresh_token);
+        let token = input.and_then(|input| input.refresh_token).map(SecretString::from);
         let token = token.or_else(|| cookies::refresh_token(ctx));
         let token =
             token.ok_or_else(|| Invalid::new("refreshToken", "is missing").within("input"))?;
-        let signed_in = app(ctx).refresh(&token, origin(ctx)).await?;
+        let signed_in = app(ctx).refresh(token.expose_secret(), origin(ctx)).await?;
         cookies::keep(ctx, &signed_in);
         Ok(LoginPayload(signed_in))
     }
