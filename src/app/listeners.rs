@@ -45,15 +45,15 @@ impl App {
         Ok(listener)
     }
 
-    /// Those of these listeners that there are, in any order.
+    /// Those of these listeners that there are and `actor` may see, in any order.
     pub async fn listeners_by_id(
         &self,
         actor: &Actor,
         ids: &[ListenerId],
     ) -> Result<Vec<Listener>> {
-        let tx = self.0.store.read().await?;
-        let mut listeners = tx.listeners_by_id(ids).await?;
+        let mut listeners = self.0.store.read().await?.listeners_by_id(ids).await?;
         listeners.retain(|listener| actor.sees_group(listener.group));
+        listeners.retain(|listener| actor.may(Operation::ReadListener, listener.group).is_ok());
         Ok(listeners)
     }
 

@@ -51,6 +51,14 @@ impl App {
         Ok(mapping)
     }
 
+    /// Those of these mappings that there are and `actor` may see, in any order.
+    pub async fn mappings_by_id(&self, actor: &Actor, ids: &[MappingId]) -> Result<Vec<Mapping>> {
+        let mut mappings = self.0.store.read().await?.mappings_by_id(ids).await?;
+        mappings.retain(|mapping| actor.sees_group(mapping.group));
+        mappings.retain(|mapping| actor.may(Operation::ReadMapping, mapping.group).is_ok());
+        Ok(mappings)
+    }
+
     /// Creates a mapping.
     #[tracing::instrument(skip_all, fields(mapping.name = %new.spec.name))]
     pub async fn create_mapping(

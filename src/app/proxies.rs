@@ -50,6 +50,14 @@ impl App {
         seen_proxy(&tx, actor, Operation::ReadProxy, id).await
     }
 
+    /// Those of these proxies that there are and `actor` may see, in any order.
+    pub async fn proxies_by_id(&self, actor: &Actor, ids: &[ProxyId]) -> Result<Vec<Proxy>> {
+        let mut proxies = self.0.store.read().await?.proxies_by_id(ids).await?;
+        proxies.retain(|proxy| actor.sees_group(proxy.group));
+        proxies.retain(|proxy| actor.may(Operation::ReadProxy, proxy.group).is_ok());
+        Ok(proxies)
+    }
+
     /// A proxy and what it measured, the latest first.
     pub async fn proxy_metrics(
         &self,

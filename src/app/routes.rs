@@ -52,6 +52,14 @@ impl App {
         Ok(route)
     }
 
+    /// Those of these routes that there are and `actor` may see, in any order.
+    pub async fn routes_by_id(&self, actor: &Actor, ids: &[RouteId]) -> Result<Vec<Route>> {
+        let mut routes = self.0.store.read().await?.routes_by_id(ids).await?;
+        routes.retain(|route| actor.sees_group(route.group));
+        routes.retain(|route| actor.may(Operation::ReadRoute, route.group).is_ok());
+        Ok(routes)
+    }
+
     /// Creates a route.
     #[tracing::instrument(skip_all, fields(route.name = %new.name))]
     pub async fn create_route(&self, actor: &Actor, new: NewRoute) -> Result<(Route, Change)> {

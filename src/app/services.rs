@@ -87,11 +87,12 @@ impl App {
         Ok(service)
     }
 
-    /// Those of these services that there are, in any order.
+    /// Those of these services that there are and `actor` may see, in any order.
     pub async fn services_by_id(&self, actor: &Actor, ids: &[ServiceId]) -> Result<Vec<Service>> {
         let tx = self.look(actor, Operation::ListServices, Scope::Everywhere).await?;
         let mut services = tx.services_by_id(ids).await?;
         services.retain(|service| actor.sees_service(service));
+        services.retain(|service| actor.may(Operation::ReadService, service).is_ok());
         Ok(services)
     }
 

@@ -120,6 +120,17 @@ impl App {
         Ok(snapshot)
     }
 
+    /// Those of these snapshots that there are and `actor` may see, in any order.
+    pub async fn snapshots_by_id(
+        &self,
+        actor: &Actor,
+        ids: &[SnapshotId],
+    ) -> Result<Vec<SnapshotRecord>> {
+        let mut snapshots = self.0.store.read().await?.snapshots_by_id(ids).await?;
+        snapshots.retain(|found| actor.may(Operation::ReadSnapshot, found.group).is_ok());
+        Ok(snapshots)
+    }
+
     /// A group's snapshot of a revision.
     pub async fn snapshot_of_revision(
         &self,

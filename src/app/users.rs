@@ -58,6 +58,17 @@ impl App {
         self.look(actor, Operation::ReadUser, Scope::Everywhere).await?.user(id).await
     }
 
+    /// Those of these users that there are and `actor` may see, in any order: oneself, and
+    /// others if one may read any.
+    pub async fn users_by_id(&self, actor: &Actor, ids: &[UserId]) -> Result<Vec<User>> {
+        let may = |id: &UserId| {
+            let operation = if *id == actor.user { Operation::Me } else { Operation::ReadUser };
+            actor.may(operation, Scope::Everywhere).is_ok()
+        };
+        let ids: Vec<_> = ids.iter().copied().filter(may).collect();
+        self.0.store.read().await?.users_by_id(&ids).await
+    }
+
     /// Makes a user.
     #[tracing::instrument(skip_all, fields(user.name = %new.spec.username))]
     pub async fn create_user(&self, actor: &Actor, new: NewUser) -> Result<User> {

@@ -348,9 +348,8 @@ impl ResourceChangeObject<'_> {
 
     /// The thing as it is now; null if it is gone, or none that implements `Node`.
     async fn resource(&self, ctx: &Context<'_>) -> Result<Option<NodeObject>> {
-        let (app, actor) = app_and_actor(ctx)?;
         let Some(id) = global(self.0) else { return Ok(None) };
-        Ok(find(app, actor, &id, "id").await?)
+        Ok(find(ctx, &id, "id").await?)
     }
 
     /// What was done to it.

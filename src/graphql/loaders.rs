@@ -20,12 +20,18 @@ use tokio::task::{unconstrained, yield_now};
 use super::app_and_actor;
 use super::certificates::CertificateObject;
 use super::listeners::ListenerObject;
+use super::mappings::MappingObject;
 use super::node_groups::NodeGroupObject;
+use super::proxies::ProxyObject;
+use super::routes::RouteObject;
 use super::services::ServiceObject;
+use super::snapshots::SnapshotObject;
+use super::users::UserObject;
 use crate::compile::blame::Nouns;
 use crate::error::{Error, Result};
 use crate::model::{
-    Certificate, CertificateId, Listener, ListenerId, NodeGroup, NodeGroupId, Service, ServiceId,
+    Certificate, CertificateId, Listener, ListenerId, Mapping, MappingId, NodeGroup, NodeGroupId,
+    Proxy, ProxyId, Route, RouteId, Service, ServiceId, SnapshotId, SnapshotRecord, User, UserId,
 };
 
 /// The loaders of one request.
@@ -35,6 +41,11 @@ pub(super) struct Loaders {
     services: Batch<ServiceId, Service>,
     listeners: Batch<ListenerId, Listener>,
     certificates: Batch<CertificateId, Certificate>,
+    routes: Batch<RouteId, Route>,
+    mappings: Batch<MappingId, Mapping>,
+    proxies: Batch<ProxyId, Proxy>,
+    snapshots: Batch<SnapshotId, SnapshotRecord>,
+    users: Batch<UserId, User>,
     nouns: Batch<NodeGroupId, Arc<Nouns>>,
 }
 
@@ -120,15 +131,16 @@ fn by_key<K: Eq + Hash, V>(all: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, V> 
     all.into_iter().map(|one| (key(&one), one)).collect()
 }
 
-/// The node group of this id.
-pub(super) async fn node_group(ctx: &Context<'_>, id: NodeGroupId) -> Result<NodeGroupObject> {
+/// The node group of this id, if there is one that the actor may see.
+pub(super) async fn find_node_group(
+    ctx: &Context<'_>,
+    id: NodeGroupId,
+) -> Result<Option<NodeGroupObject>> {
     let (app, actor) = app_and_actor(ctx)?;
-    app.may_read_node_group(actor, id)?;
     let read = async |ids: Vec<_>| {
-        Ok(by_key(app.node_groups_by_id(actor, &ids).await?, |group: &NodeGroup| group.id))
+        Ok(by_key(app.node_groups_by_id(actor, &ids).await?, |one: &NodeGroup| one.id))
     };
-    let found = loaders(ctx).groups.load(id, read).await?;
-    Ok(NodeGroupObject(found.ok_or_else(|| Error::not_found("node group", id))?))
+    Ok(loaders(ctx).groups.load(id, read).await?.map(NodeGroupObject))
 }
 
 /// The service of this id, if there is one that the actor may see.
@@ -138,9 +150,88 @@ pub(super) async fn find_service(
 ) -> Result<Option<ServiceObject>> {
     let (app, actor) = app_and_actor(ctx)?;
     let read = async |ids: Vec<_>| {
-        Ok(by_key(app.services_by_id(actor, &ids).await?, |service: &Service| service.id))
+        Ok(by_key(app.services_by_id(actor, &ids).await?, |one: &Service| one.id))
     };
     Ok(loaders(ctx).services.load(id, read).await?.map(ServiceObject))
+}
+
+/// The listener of this id, if there is one that the actor may see.
+pub(super) async fn find_listener(
+    ctx: &Context<'_>,
+    id: ListenerId,
+) -> Result<Option<ListenerObject>> {
+    let (app, actor) = app_and_actor(ctx)?;
+    let read = async |ids: Vec<_>| {
+        Ok(by_key(app.listeners_by_id(actor, &ids).await?, |one: &Listener| one.id))
+    };
+    Ok(loaders(ctx).listeners.load(id, read).await?.map(ListenerObject))
+}
+
+/// The certificate of this id, if there is one that the actor may see.
+pub(super) async fn find_certificate(
+    ctx: &Context<'_>,
+    id: CertificateId,
+) -> Result<Option<CertificateObject>> {
+    let (app, actor) = app_and_actor(ctx)?;
+    let read = async |ids: Vec<_>| {
+        Ok(by_key(app.certificates_by_id(actor, &ids).await?, |one: &Certificate| one.id))
+    };
+    Ok(loaders(ctx).certificates.load(id, read).await?.map(CertificateObject))
+}
+
+/// The route of this id, if there is one that the actor may see.
+pub(super) async fn find_route(ctx: &Context<'_>, id: RouteId) -> Result<Option<RouteObject>> {
+    let (app, actor) = app_and_actor(ctx)?;
+    let read =
+        async |ids: Vec<_>| Ok(by_key(app.routes_by_id(actor, &ids).await?, |one: &Route| one.id));
+    Ok(loaders(ctx).routes.load(id, read).await?.map(RouteObject))
+}
+
+/// The mapping of this id, if there is one that the actor may see.
+pub(super) async fn find_mapping(
+    ctx: &Context<'_>,
+    id: MappingId,
+) -> Result<Option<MappingObject>> {
+    let (app, actor) = app_and_actor(ctx)?;
+    let read = async |ids: Vec<_>| {
+        Ok(by_key(app.mappings_by_id(actor, &ids).await?, |one: &Mapping| one.id))
+    };
+    Ok(loaders(ctx).mappings.load(id, read).await?.map(MappingObject))
+}
+
+/// The proxy of this id, if there is one that the actor may see.
+pub(super) async fn find_proxy(ctx: &Context<'_>, id: ProxyId) -> Result<Option<ProxyObject>> {
+    let (app, actor) = app_and_actor(ctx)?;
+    let read =
+        async |ids: Vec<_>| Ok(by_key(app.proxies_by_id(actor, &ids).await?, |one: &Proxy| one.id));
+    Ok(loaders(ctx).proxies.load(id, read).await?.map(ProxyObject))
+}
+
+/// The snapshot of this id, if there is one that the actor may see.
+pub(super) async fn find_snapshot(
+    ctx: &Context<'_>,
+    id: SnapshotId,
+) -> Result<Option<SnapshotObject>> {
+    let (app, actor) = app_and_actor(ctx)?;
+    let read = async |ids: Vec<_>| {
+        Ok(by_key(app.snapshots_by_id(actor, &ids).await?, |one: &SnapshotRecord| one.id))
+    };
+    Ok(loaders(ctx).snapshots.load(id, read).await?.map(SnapshotObject))
+}
+
+/// The user of this id, if there is one that the actor may see.
+pub(super) async fn find_user(ctx: &Context<'_>, id: UserId) -> Result<Option<UserObject>> {
+    let (app, actor) = app_and_actor(ctx)?;
+    let read =
+        async |ids: Vec<_>| Ok(by_key(app.users_by_id(actor, &ids).await?, |one: &User| one.id));
+    Ok(loaders(ctx).users.load(id, read).await?.map(UserObject))
+}
+
+/// The node group of this id.
+pub(super) async fn node_group(ctx: &Context<'_>, id: NodeGroupId) -> Result<NodeGroupObject> {
+    let (app, actor) = app_and_actor(ctx)?;
+    app.may_read_node_group(actor, id)?;
+    find_node_group(ctx, id).await?.ok_or_else(|| Error::not_found("node group", id))
 }
 
 /// The service of this id.
@@ -150,23 +241,12 @@ pub(super) async fn service(ctx: &Context<'_>, id: ServiceId) -> Result<ServiceO
 
 /// The listener of this id.
 pub(super) async fn listener(ctx: &Context<'_>, id: ListenerId) -> Result<ListenerObject> {
-    let (app, actor) = app_and_actor(ctx)?;
-    let read = async |ids: Vec<_>| {
-        Ok(by_key(app.listeners_by_id(actor, &ids).await?, |listener: &Listener| listener.id))
-    };
-    let found = loaders(ctx).listeners.load(id, read).await?;
-    Ok(ListenerObject(found.ok_or_else(|| Error::not_found("listener", id))?))
+    find_listener(ctx, id).await?.ok_or_else(|| Error::not_found("listener", id))
 }
 
 /// The certificate of this id.
 pub(super) async fn certificate(ctx: &Context<'_>, id: CertificateId) -> Result<CertificateObject> {
-    let (app, actor) = app_and_actor(ctx)?;
-    let read = async |ids: Vec<_>| {
-        let found = app.certificates_by_id(actor, &ids).await?;
-        Ok(by_key(found, |certificate: &Certificate| certificate.id))
-    };
-    let found = loaders(ctx).certificates.load(id, read).await?;
-    Ok(CertificateObject(found.ok_or_else(|| Error::not_found("certificate", id))?))
+    find_certificate(ctx, id).await?.ok_or_else(|| Error::not_found("certificate", id))
 }
 
 /// What the resources of a group are called by.

@@ -1,6 +1,7 @@
 //! Relay's `Node`: what has a global id, by that alone.
 
 use async_graphql::{Context, ID, Interface, Object, Result};
+use futures_util::future::join_all;
 
 use super::app_and_actor;
 use super::certificates::CertificateObject;
@@ -15,8 +16,7 @@ use super::services::ServiceObject;
 use super::snapshots::SnapshotObject;
 use super::users::UserObject;
 use super::xds_nodes::XdsNodeObject;
-use crate::app::{App, Found};
-use crate::auth::Actor;
+use crate::app::Found;
 use crate::error::Error;
 use crate::model::{
     CertificateId, Invalid, ListenerId, MappingId, NodeGroupId, ProxyId, RouteId, ServiceId,
@@ -56,7 +56,7 @@ impl NodeQuery {
     ) -> Result<Option<NodeObject>> {
         let (app, actor) = app_and_actor(ctx)?;
         app.may_read_by_id(actor)?;
-        Ok(find(app, actor, &id, "id").await?)
+        Ok(find(ctx, &id, "id").await?)
     }
 
     /// What has each of these ids, in their order, as `node`; at most 100.
@@ -72,61 +72,43 @@ impl NodeQuery {
             let most = format!("must be at most {MOST}, not {}", ids.len());
             return Err(Invalid::new("ids", most).into());
         }
-        let mut found = vec![];
-        for (i, id) in ids.iter().enumerate() {
-            let found_here = find(app, actor, id, &i.to_string()).await;
-            found.push(found_here.map_err(|e| e.within("ids"))?);
-        }
-        Ok(found)
+        let all = ids.iter().enumerate().map(async |(place, id)| {
+            find(ctx, id, &place.to_string()).await.map_err(|e| e.within("ids"))
+        });
+        // Together, so that they are read together.
+        Ok(join_all(all).await.into_iter().collect::<Result<_, Error>>()?)
     }
 }
 
-/// What has the id that a client sent in `field`.
+/// What has the id that a client sent in `field`; none if there is no such thing, or none
+/// that they may see.
 pub(super) async fn find(
-    app: &App,
-    actor: &Actor,
+    ctx: &Context<'_>,
     id: &ID,
     field: &str,
 ) -> Result<Option<NodeObject>, Error> {
-    let found = match type_of(id, field)?.as_str() {
-        CertificateId::TYPE => app
-            .certificate(actor, parse(id, field)?)
-            .await
-            .map(|c| NodeObject::from(CertificateObject(c))),
-        ListenerId::TYPE => {
-            app.listener(actor, parse(id, field)?).await.map(|l| ListenerObject(l).into())
+    Ok(match type_of(id, field)?.as_str() {
+        CertificateId::TYPE => {
+            loaders::find_certificate(ctx, parse(id, field)?).await?.map(Into::into)
         }
-        MappingId::TYPE => {
-            app.mapping(actor, parse(id, field)?).await.map(|m| MappingObject(m).into())
-        }
+        ListenerId::TYPE => loaders::find_listener(ctx, parse(id, field)?).await?.map(Into::into),
+        MappingId::TYPE => loaders::find_mapping(ctx, parse(id, field)?).await?.map(Into::into),
         NodeGroupId::TYPE => {
-            app.node_group(actor, parse(id, field)?).await.map(|g| NodeGroupObject(g).into())
+            loaders::find_node_group(ctx, parse(id, field)?).await?.map(Into::into)
         }
-        ProxyId::TYPE => app.proxy(actor, parse(id, field)?).await.map(|p| ProxyObject(p).into()),
-        RouteId::TYPE => app.route(actor, parse(id, field)?).await.map(|r| RouteObject(r).into()),
-        ServiceId::TYPE => {
-            app.service(actor, parse(id, field)?).await.map(|s| ServiceObject(s).into())
-        }
-        SnapshotId::TYPE => {
-            app.snapshot(actor, parse(id, field)?).await.map(|s| SnapshotObject(s).into())
-        }
-        UserId::TYPE => user(app, actor, parse(id, field)?).await.map(|u| UserObject(u).into()),
-        NodeId::TYPE => {
-            let node = app.find_node(actor, parse(id, field)?)?;
-            return Ok(node.map(|node| XdsNodeObject(node).into()));
-        }
-        _ => return Ok(None),
-    };
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(Error::NotFound { .. } | Error::Forbidden) => Ok(None),
-        Err(error) => Err(error),
-    }
+        ProxyId::TYPE => loaders::find_proxy(ctx, parse(id, field)?).await?.map(Into::into),
+        RouteId::TYPE => loaders::find_route(ctx, parse(id, field)?).await?.map(Into::into),
+        ServiceId::TYPE => loaders::find_service(ctx, parse(id, field)?).await?.map(Into::into),
+        SnapshotId::TYPE => loaders::find_snapshot(ctx, parse(id, field)?).await?.map(Into::into),
+        UserId::TYPE => loaders::find_user(ctx, parse(id, field)?).await?.map(Into::into),
+        NodeId::TYPE => find_node(ctx, parse(id, field)?)?,
+        _ => None,
+    })
 }
 
-/// Oneself, or another user for administrators.
-async fn user(app: &App, actor: &Actor, id: UserId) -> Result<crate::model::User, Error> {
-    if id == actor.user { app.me(actor).await } else { app.user(actor, id).await }
+fn find_node(ctx: &Context<'_>, id: NodeId) -> Result<Option<NodeObject>, Error> {
+    let (app, actor) = app_and_actor(ctx)?;
+    Ok(app.find_node(actor, id)?.map(|node| XdsNodeObject(node).into()))
 }
 
 fn parse<T: GlobalId>(id: &ID, field: &str) -> Result<T, Invalid> {
@@ -135,15 +117,14 @@ fn parse<T: GlobalId>(id: &ID, field: &str) -> Result<T, Invalid> {
 
 /// What was found, unless it is gone since.
 pub(super) async fn found(ctx: &Context<'_>, found: Found) -> Result<Option<NodeObject>, Error> {
-    let (app, actor) = app_and_actor(ctx).map_err(|_| Error::Forbidden)?;
     Ok(match found {
-        Found::NodeGroup(id) => Some(loaders::node_group(ctx, id).await?.into()),
+        Found::NodeGroup(id) => loaders::find_node_group(ctx, id).await?.map(Into::into),
         Found::Service(id) => loaders::find_service(ctx, id).await?.map(Into::into),
-        Found::Listener(id) => Some(loaders::listener(ctx, id).await?.into()),
-        Found::Certificate(id) => Some(loaders::certificate(ctx, id).await?.into()),
-        Found::Route(id) => Some(RouteObject(app.route(actor, id).await?).into()),
-        Found::Mapping(id) => Some(MappingObject(app.mapping(actor, id).await?).into()),
-        Found::Proxy(id) => Some(ProxyObject(app.proxy(actor, id).await?).into()),
-        Found::Node(id) => app.find_node(actor, id)?.map(|node| XdsNodeObject(node).into()),
+        Found::Listener(id) => loaders::find_listener(ctx, id).await?.map(Into::into),
+        Found::Certificate(id) => loaders::find_certificate(ctx, id).await?.map(Into::into),
+        Found::Route(id) => loaders::find_route(ctx, id).await?.map(Into::into),
+        Found::Mapping(id) => loaders::find_mapping(ctx, id).await?.map(Into::into),
+        Found::Proxy(id) => loaders::find_proxy(ctx, id).await?.map(Into::into),
+        Found::Node(id) => find_node(ctx, id)?,
     })
 }

@@ -5,7 +5,6 @@ use futures_util::future::try_join_all;
 
 use super::app_and_actor;
 use super::node::{NodeObject, found};
-use crate::error::Error;
 
 #[derive(Default)]
 pub(super) struct SearchQuery;
@@ -24,14 +23,7 @@ impl SearchQuery {
     ) -> Result<Vec<NodeObject>> {
         let (app, actor) = app_and_actor(ctx)?;
         let all = app.search(actor, &query, first).await?;
-        let objects = all.into_iter().map(|one| async move {
-            match found(ctx, one).await {
-                Ok(object) => Ok(object),
-                // Gone since it was found.
-                Err(Error::NotFound { .. } | Error::Forbidden) => Ok(None),
-                Err(error) => Err(error),
-            }
-        });
+        let objects = all.into_iter().map(|one| found(ctx, one));
         Ok(try_join_all(objects).await?.into_iter().flatten().collect())
     }
 }

@@ -28,6 +28,13 @@ impl Tx {
         parse(row.ok_or_else(|| Error::not_found(KIND, id))?)
     }
 
+    /// Those of these proxies that there are, in any order.
+    pub async fn proxies_by_id(&self, ids: &[ProxyId]) -> Result<Vec<Proxy>> {
+        let wanted = proxy::Entity::find()
+            .filter(proxy::Column::Id.is_in(ids.iter().map(|id| i32::from(*id))));
+        self.rows(wanted, parse).await
+    }
+
     /// A group's proxies in the order of their ids.
     pub async fn proxies(&self, group: NodeGroupId, page: Page) -> Result<Vec<Proxy>> {
         let wanted = proxy::Entity::find().filter(proxy::Column::NodeGroupId.eq(i32::from(group)));

@@ -104,6 +104,13 @@ impl Tx {
         parse(row.ok_or_else(|| Error::not_found("snapshot", id))?)
     }
 
+    /// Those of these snapshots that there are, in any order.
+    pub async fn snapshots_by_id(&self, ids: &[SnapshotId]) -> Result<Vec<SnapshotRecord>> {
+        let wanted = snapshot::Entity::find()
+            .filter(snapshot::Column::Id.is_in(ids.iter().map(|id| i32::from(*id))));
+        self.rows(wanted, parse).await
+    }
+
     /// A group's snapshot of this revision.
     pub async fn find_snapshot_at(
         &self,

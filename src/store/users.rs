@@ -35,6 +35,13 @@ impl Tx {
         user::Entity::find_by_id(i32::from(id)).one(&self.0).await?.map(parse).transpose()
     }
 
+    /// Those of these users that there are, in any order.
+    pub async fn users_by_id(&self, ids: &[UserId]) -> Result<Vec<User>> {
+        let wanted = user::Entity::find()
+            .filter(user::Column::Id.is_in(ids.iter().map(|id| i32::from(*id))));
+        self.rows(wanted, parse).await
+    }
+
     /// The user who signs in with this: a user name or an email address.
     pub async fn find_user_by_login(&self, login: &str) -> Result<Option<User>> {
         let by_name = user::Entity::find().filter(user::Column::Username.eq(login));
