@@ -34,6 +34,10 @@ use crate::model::{
     Proxy, ProxyId, Route, RouteId, Service, ServiceId, SnapshotId, SnapshotRecord, User, UserId,
 };
 
+/// In how many turns nobody has come when all have. More than one: whoever has read for
+/// the others may be woken by the database once more, and have a turn before them.
+const QUIET: u8 = 2;
+
 /// The loaders of one request.
 #[derive(Default)]
 pub(super) struct Loaders {
@@ -96,12 +100,14 @@ impl<K: Copy + Eq + Hash + Ord, V: Clone> Batch<K, V> {
             waiting.push((key, sender));
             waiting.len()
         };
+        let mut quiet = 0;
         let asked = loop {
             yield_now().await; // until everything that can go on in this request has
             let mut waiting = self.0.lock();
             // Nothing is left if another one was first. As long as more come, they are
             // waited for: a request with much to do takes several turns for it.
-            if waiting.is_empty() || waiting.len() == seen {
+            quiet = if waiting.len() == seen { quiet + 1 } else { 0 };
+            if waiting.is_empty() || quiet == QUIET {
                 break std::mem::take(&mut *waiting);
             }
             seen = waiting.len();
@@ -264,7 +270,9 @@ pub(super) async fn nouns(ctx: &Context<'_>, group: NodeGroupId) -> Result<Arc<N
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Poll;
 
     use futures_util::future::join_all;
 
@@ -292,6 +300,30 @@ mod tests {
                 assert_eq!(found, (n % 2 == 0).then(|| (n % 100).to_string()));
             }
         }
+    }
+
+    #[tokio::test]
+    async fn who_is_woken_for_nothing_waits_for_the_others() {
+        let (first, second) = (Batch::<i32, i32>::default(), Batch::<i32, i32>::default());
+        let reads = AtomicUsize::new(0);
+        let read = async |keys: Vec<i32>| {
+            reads.fetch_add(1, Ordering::Relaxed);
+            yield_now().await;
+            // As a database does that says more than one waits for.
+            poll_fn(|cx| {
+                cx.waker().wake_by_ref();
+                Poll::Ready(())
+            })
+            .await;
+            Ok(keys.into_iter().map(|key| (key, key)).collect())
+        };
+        let asked = (0..100).map(async |n| {
+            let found = first.load(n, &read).await?.unwrap();
+            second.load(found, &read).await
+        });
+        let found: Vec<_> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(found, (0..100).map(Some).collect::<Vec<_>>());
+        assert_eq!(reads.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]
